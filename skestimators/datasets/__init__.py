@@ -1,0 +1,3 @@
+"""Readers of file formats, simulators and downloads."""
+
+__all__ = []

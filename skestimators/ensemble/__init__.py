@@ -1,0 +1,3 @@
+"""Bootstrapped, stacked ensembles and acquisition functions."""
+
+__all__ = []

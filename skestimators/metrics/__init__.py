@@ -1,0 +1,3 @@
+"""Scores that rank, and skill scores, with their scorers."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Neural networks as estimators."""
+
+__all__ = []

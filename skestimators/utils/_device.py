@@ -1,0 +1,43 @@
+"""Choice of the device torch computes on."""
+
+
+def resolve_device(device="auto"):
+    """Turn a `device` parameter into the name of a torch device.
+
+    Parameters
+    ----------
+    device : str, default="auto"
+        `"auto"` takes the first available of cuda, mps and cpu. Anything else is a
+        torch device name such as `"cpu"` or `"cuda:1"`.
+
+    Returns
+    -------
+    device : str
+        The name of a device that is present.
+
+    Raises
+    ------
+    ValueError
+        If the name is no torch device, or the device is not present.
+    """
+    import torch
+
+    available = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if device == "auto":
+        return next(name for name, is_available in available.items() if is_available())
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is no torch device; use 'auto', 'cpu', 'cuda', "
+            f"'cuda:<index>' or 'mps'."
+        ) from error
+    if kind in available and not available[kind]():
+        raise ValueError(
+            f"device={device!r} is not available on this machine; use 'auto' or 'cpu'."
+        )
+    return str(device)
