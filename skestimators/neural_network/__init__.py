@@ -1,3 +1,5 @@
 """Neural networks as estimators."""
 
-__all__ = []
+from skestimators.neural_network._mlp import TorchMLPRegressor
+
+__all__ = ["TorchMLPRegressor"]

@@ -1,0 +1,328 @@
+"""Multilayer perceptron regression on torch."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from skestimators.utils._callbacks import fit_task
+from skestimators.utils._optional import import_optional
+from skestimators.utils._seeding import draw_seed, torch_seed
+from skestimators.utils._validation_split import split_validation
+
+
+class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+    """Multilayer perceptron regressor trained by torch with Adam on squared error.
+
+    It differs from :class:`sklearn.neural_network.MLPRegressor` in that it computes in
+    float32 on CPU or GPU, knows dropout, sample weights and groups, restores the best
+    epoch, and reports every epoch to callbacks.
+
+    Neither `X` nor `y` is scaled here: put a
+    :class:`~sklearn.preprocessing.StandardScaler` before it, and
+    :class:`~sklearn.compose.TransformedTargetRegressor` around it, where the units
+    are far from one.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int, default=(512, 512, 256, 64)
+        Number of units in each hidden layer.
+
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"} or callable, \
+            default="relu"
+        Activation after each hidden layer. A callable takes nothing and returns a new
+        :class:`torch.nn.Module`.
+
+    dropout : float, default=0.0
+        Share of the hidden units dropped in training, in [0, 1).
+
+    learning_rate : float, default=1e-3
+        Adam's step size.
+
+    weight_decay : float, default=0.0
+        Strength of the L2 penalty, as Adam's `weight_decay`.
+
+    batch_size : int or None, default=64
+        Number of rows a gradient step sees; None takes all of them.
+
+    max_epochs : int, default=200
+        Number of passes over the data at the most.
+
+    early_stopping : bool, default=True
+        Hold out a part of the training data, stop when the loss there no longer
+        improves, and keep the best epoch. With False the network is trained for
+        `max_epochs` on all rows: `batch_size=None, max_epochs=2000,
+        early_stopping=False` is the usual recipe of full-batch notebooks.
+
+    validation_fraction : float, default=0.1
+        Share of the rows, or of the groups if `fit` is given `groups`, held out by
+        `early_stopping`.
+
+    n_iter_no_change : int, default=20
+        Number of epochs without improvement after which `early_stopping` stops.
+
+    tol : float, default=0.0
+        Smallest decrease of the validation loss that counts as an improvement.
+
+    device : str, default="auto"
+        Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;
+        or the name of a torch device.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, dropout, the order of rows and the validation split.
+        Two fits with the same int are bit-equal on a CPU. torch's own global random
+        state is left as it was.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Sequential
+        The trained network, in float32.
+
+    history_ : dict of list of float
+        `"train_loss"` and, with `early_stopping`, `"valid_loss"`: mean squared error,
+        one value an epoch.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    device_ : str
+        Name of the device used.
+
+    n_outputs_ : int
+        Number of targets.
+
+    n_features_in_ : int
+        Number of features seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    skestimators.ensemble.BootstrapStackedLGBM : Trees, with uncertainty.
+
+    References
+    ----------
+    .. [1] Kingma and Ba (2015). "Adam: A method for stochastic optimization." ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.preprocessing import scale
+    >>> from skestimators.neural_network import TorchMLPRegressor
+    >>> X, y = make_regression(200, 5, random_state=0)
+    >>> mlp = TorchMLPRegressor((32,), learning_rate=0.01, random_state=0)
+    >>> mlp.fit(X, scale(y)).score(X, scale(y)) > 0.95
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [
+            StrOptions({"relu", "gelu", "silu", "tanh", "logistic", "identity"}),
+            callable,
+        ],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(512, 512, 256, 64),
+        *,
+        activation="relu",
+        dropout=0.0,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        batch_size=64,
+        max_epochs=200,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=0.0,
+        device="auto",
+        random_state=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.device = device
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features; converted to float32.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; converted to float32.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss; scaled to a mean of one.
+
+        groups : array-like of shape (n_samples,), default=None
+            Rows of a group are never split by `early_stopping`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ImportError
+            If torch or skorch is missing.
+
+        ValueError
+            If the input holds NaN or infinity, a layer size is not a positive
+            integer, the device is not there, there are too few rows to hold some
+            out, or the loss diverges.
+        """
+        import_optional("torch", extra="torch", caller=self)
+        import_optional("skorch", extra="torch", caller=self)
+        from skestimators.utils._device import resolve_device
+
+        X, y = validate_data(
+            self, X, y, dtype=np.float32, y_numeric=True, multi_output=True
+        )
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float32, ensure_non_negative=True
+        )
+        self._check_layer_sizes()
+        self._y_ndim = y.ndim
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self.device_ = resolve_device(self.device)
+        random_state = check_random_state(self.random_state)
+        seed = draw_seed(random_state)
+        train = validation = None
+        if self.early_stopping:
+            train, validation = split_validation(
+                len(X),
+                validation_fraction=self.validation_fraction,
+                groups=groups,
+                random_state=random_state,
+            )
+        with (
+            fit_task(
+                self,
+                max_steps=self.max_epochs,
+                X=X,
+                y=y,
+                metadata={"sample_weight": sample_weight},
+            ) as task,
+            torch_seed(seed),
+        ):
+            data = X, y.reshape(len(y), -1), weight / weight.mean()
+            self._train(data, train, validation, task)
+        return self
+
+    def _train(self, data, train, validation, task):
+        import torch
+
+        from skestimators.neural_network._mlp_network import build_mlp
+        from skestimators.utils import _skorch_engine as engine
+
+        def batches(rows, shuffle):
+            X, y, weight = (
+                torch.tensor(
+                    a if rows is None else a[rows],
+                    dtype=torch.float32,
+                    device=self.device_,
+                )
+                for a in data
+            )
+            size = self.batch_size or len(X)
+            # One batch of all rows has the same gradient in any order.
+            shuffle = shuffle and size < len(X)
+            return engine.TensorBatches(
+                X, (y, weight), batch_size=size, shuffle=shuffle
+            )
+
+        network = build_mlp(
+            self.n_features_in_,
+            self.hidden_layer_sizes,
+            self.n_outputs_,
+            activation=self.activation,
+            dropout=self.dropout,
+        )
+        self.history_ = engine.train(
+            network,
+            batches(train, shuffle=True),
+            None if validation is None else batches(validation, shuffle=False),
+            criterion=engine.WeightedLoss(torch.nn.MSELoss(reduction="none")),
+            max_epochs=self.max_epochs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            device=self.device_,
+            task=task,
+            fitted_attributes=lambda module: {"network_": module},
+        )
+        self.network_ = network.eval()
+        self.n_iter_ = len(self.history_["train_loss"])
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predicted targets, computed in float32 and returned as float64. A row's
+            prediction does not depend on the other rows.
+        """
+        check_is_fitted(self)
+        from skestimators.utils._skorch_engine import predict
+
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        y_pred = predict(self.network_, X)
+        return y_pred[:, 0] if self._y_ndim == 1 else y_pred
+
+    def _check_layer_sizes(self):
+        sizes = self.hidden_layer_sizes
+        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must hold positive integers, got {sizes!r}."
+            )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,254 @@
+"""The one place that trains torch networks; skorch runs the loop."""
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
+
+
+class TensorBatches:
+    """Mini-batches cut out of tensors that lie on the device already.
+
+    A `DataLoader` collates row by row in Python; for tables that costs more than the
+    training step, so a batch is taken with one indexing operation instead.
+
+    Parameters
+    ----------
+    inputs : tensor of shape (n_samples, ...)
+        What the network takes.
+
+    targets : tuple of tensors of shape (n_samples, ...)
+        What the criterion takes beside the network's output.
+
+    batch_size : int
+        Number of rows in a batch; the last batch may be smaller.
+
+    shuffle : bool
+        Whether every pass goes through the rows in a new order, drawn from torch's
+        global generator.
+    """
+
+    def __init__(self, inputs, targets, *, batch_size, shuffle):
+        self.inputs = inputs
+        self.targets = targets
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __len__(self):
+        return -(-len(self.inputs) // self.batch_size)
+
+    def __iter__(self):
+        n_samples = len(self.inputs)
+        order = torch.randperm(n_samples) if self.shuffle else torch.arange(n_samples)
+        for rows in order.to(self.inputs.device).split(self.batch_size):
+            yield self.inputs[rows], tuple(target[rows] for target in self.targets)
+
+
+class WeightedLoss(torch.nn.Module):
+    """Mean over rows of an elementwise loss times the weight of the row.
+
+    Parameters
+    ----------
+    elementwise : callable
+        Takes output and target, returns a loss of the same shape.
+    """
+
+    def __init__(self, elementwise):
+        super().__init__()
+        self.elementwise = elementwise
+
+    def forward(self, output, targets):
+        """Return the scalar loss; `targets` is the pair (target, row weights)."""
+        target, weight = targets
+        loss = self.elementwise(output, target)
+        return (loss.flatten(1).mean(1) * weight).mean()
+
+
+class _Net(NeuralNet):
+    """A `NeuralNet` that takes ready batches, (training, validation or None), as X."""
+
+    @property
+    def _default_callbacks(self):
+        return [
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+
+    def check_data(self, X, y=None):
+        pass
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        return X
+
+    def get_iterator(self, dataset, training=False):
+        return dataset
+
+
+class _EpochSteps(Callback):
+    """Report every epoch as a step of the fit task, and stop when asked to."""
+
+    def __init__(self, task, fitted_attributes):
+        self.task = task
+        self.fitted_attributes = fitted_attributes
+        self.stopped = False
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Begin a step."""
+        self.context = self.task.begin_step("epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """End the step, unless the loss says that training has failed."""
+        epoch = net.history[-1]
+        if not np.isfinite(epoch["train_loss"]):
+            raise ValueError(
+                f"The training loss became {epoch['train_loss']} in epoch "
+                f"{epoch['epoch']}. Scale X and y (StandardScaler, "
+                "TransformedTargetRegressor) or lower learning_rate."
+            )
+        stop = self.task.end(self.context, lambda: self.fitted_attributes(net.module_))
+        if stop:
+            self.stopped = True
+            # The only exception that skorch lets end its loop in good order.
+            raise KeyboardInterrupt
+
+
+def train(
+    module,
+    batches,
+    validation_batches=None,
+    *,
+    criterion,
+    max_epochs,
+    learning_rate,
+    weight_decay=0.0,
+    n_iter_no_change=10,
+    tol=0.0,
+    device,
+    task,
+    fitted_attributes,
+):
+    """Train a network with Adam and return what happened.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network; trained in place and moved to `device`.
+
+    batches : iterable of (inputs, targets)
+        The training batches, one pass an epoch. `targets` goes to the criterion as it
+        is.
+
+    validation_batches : iterable of (inputs, targets) or None, default=None
+        If given, training stops when the loss on these has not improved by `tol` for
+        `n_iter_no_change` epochs, and the weights of the best epoch are restored.
+
+    criterion : torch.nn.Module
+        Takes the network's output and the targets, returns the scalar loss.
+
+    max_epochs : int
+        Number of passes at the most.
+
+    learning_rate, weight_decay : float
+        Adam's.
+
+    n_iter_no_change : int, default=10
+        Patience in epochs.
+
+    tol : float, default=0.0
+        Smallest improvement that counts.
+
+    device : str
+        Name of a torch device.
+
+    task : FitTask
+        Hears of every epoch.
+
+    fitted_attributes : callable
+        Takes the module as it stands after an epoch and returns the attributes that
+        make the estimator ready to predict with it.
+
+    Returns
+    -------
+    history : dict of list of float
+        `"train_loss"` and, with validation, `"valid_loss"`, one value an epoch.
+
+    Raises
+    ------
+    ValueError
+        If the training loss is not finite.
+    """
+    steps = _EpochSteps(task, fitted_attributes)
+    callbacks = [("steps", steps)]
+    if validation_batches is not None:
+        stopping = EarlyStopping(
+            patience=n_iter_no_change,
+            threshold=tol,
+            threshold_mode="abs",
+            load_best=True,
+            sink=lambda text: None,
+        )
+        callbacks.append(("early_stopping", stopping))
+    net = _Net(
+        module,
+        criterion=criterion,
+        optimizer=torch.optim.Adam,
+        optimizer__weight_decay=weight_decay,
+        optimizer__fused=True,
+        lr=learning_rate,
+        max_epochs=max_epochs,
+        callbacks=callbacks,
+        device=device,
+        verbose=0,
+    ).initialize()
+    _run(net, (batches, validation_batches), steps)
+    names = ["train_loss", "valid_loss"] if validation_batches else ["train_loss"]
+    return {name: net.history[:, name] for name in names}
+
+
+def _run(net, data, steps):
+    # Not net.fit: that swallows the user's own Ctrl-C and returns a half-trained
+    # network as if it were finished.
+    net.notify("on_train_begin", X=None, y=None)
+    try:
+        net.fit_loop(data)
+    except KeyboardInterrupt:
+        misses = [getattr(cb, "misses_", 0) for _, cb in net.callbacks_]
+        patience = [getattr(cb, "patience", np.inf) for _, cb in net.callbacks_]
+        if not steps.stopped and not any(np.greater_equal(misses, patience)):
+            raise
+    net.notify("on_train_end", X=None, y=None)
+
+
+@torch.inference_mode()
+def predict(module, X, *, chunk_size=256):
+    """Run a network over rows, so that a row's output never depends on the others.
+
+    Matrix products pick their kernel by the number of rows, and kernels differ in the
+    last bits. Every chunk is therefore filled up to the same number of rows.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network; put into evaluation mode.
+
+    X : ndarray of shape (n_samples, ...)
+        The rows.
+
+    chunk_size : int, default=256
+        Number of rows that go through the network at once.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, ...), float64
+        The network's output.
+    """
+    module.eval()
+    device = next(module.parameters()).device
+    outputs = []
+    for start in range(0, len(X), chunk_size):
+        chunk = X[start : start + chunk_size]
+        filled = np.zeros((chunk_size, *X.shape[1:]), dtype=X.dtype)
+        filled[: len(chunk)] = chunk
+        output = module(torch.from_numpy(filled).to(device))
+        outputs.append(output[: len(chunk)].double().cpu().numpy())
+    return np.concatenate(outputs)
