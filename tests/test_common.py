@@ -67,16 +67,18 @@ def test_constructor_is_explicit_and_only_stores(estimator):
     assert set(vars(estimator)) == set(estimator.get_params(deep=False))
 
 
+def global_state():
+    return np.random.get_state()[1].copy()  # noqa: NPY002
+
+
 @pytest.mark.parametrize("estimator", INSTANCES, ids=_name)
 def test_random_state_makes_fits_bit_equal_and_leaves_global_state(estimator):
     X, y = example_data(estimator)
     method = "transform" if hasattr(estimator, "transform") else "predict"
-    before = np.random.get_state()[1].copy()
-    first, second = (
-        getattr(clone(estimator).fit(X, y), method)(X) for _ in range(2)
-    )
+    before = global_state()
+    first, second = (getattr(clone(estimator).fit(X, y), method)(X) for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.testing.assert_array_equal(global_state(), before)
 
 
 @pytest.mark.parametrize("estimator", INSTANCES, ids=_name)

@@ -80,7 +80,9 @@ def test_rows_do_not_depend_on_order_or_company(estimator):
     fitted, X = _fitted(estimator)
     whole = np.asarray(fitted.transform(X))
     _assert_same(np.asarray(fitted.transform(X[::-1]))[::-1], whole)
-    alone = np.concatenate([np.asarray(fitted.transform(X[[i]])) for i in range(len(X))])
+    alone = np.concatenate(
+        [np.asarray(fitted.transform(X[[i]])) for i in range(len(X))]
+    )
     _assert_same(alone, whole)
 
 

@@ -1,0 +1,49 @@
+# One command runs what CI runs. Paths stay relative, so a checkout may lie in a folder
+# whose name has spaces.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format docs clean
+
+PYTHON ?= python3
+EXTRAS ?= esm,torch,boosting,plot,test
+DATA ?=
+WEIGHTS ?=
+OUTPUT ?= demo_output
+
+python := .venv/bin/python
+# Caches that would otherwise be written to the home folder.
+export MPLCONFIGDIR := .cache/matplotlib
+
+help:  ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+.venv/.installed: pyproject.toml .ci/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python >= 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: .venv/.installed  ## From mutants to the next experiment (DATA=file.fasta WEIGHTS=model.pt)
+	$(python) examples/demo/protein_engineering.py --output '$(OUTPUT)' \
+		$(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+
+test: .venv/.installed  ## Run the tests, doctests included
+	$(python) -m pytest
+
+test-slow: .venv/.installed  ## Run the tests that take minutes
+	$(python) -m pytest -m slow
+
+lint: .venv/.installed  ## Check format and style
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+
+format: .venv/.installed  ## Format and mend what can be mended
+	$(python) -m ruff check --fix .
+	$(python) -m ruff format .
+
+docs: .venv/.installed  ## Build the documentation into docs/_build/html
+	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[docs]'
+	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:  ## Remove what the other commands made
+	rm -rf .venv .cache .pytest_cache .ruff_cache demo_output docs/_build dist
