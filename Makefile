@@ -28,10 +28,10 @@ demo: .venv/.installed  ## From mutants to the next experiment (DATA=file.fasta 
 		$(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)')
 
 test: .venv/.installed  ## Run the tests, doctests included
-	$(python) -m pytest
+	$(python) -m pytest --basetemp .pytest_tmp
 
 test-slow: .venv/.installed  ## Run the tests that take minutes
-	$(python) -m pytest -m slow
+	$(python) -m pytest --basetemp .pytest_tmp -m slow
 
 lint: .venv/.installed  ## Check format and style
 	$(python) -m ruff format --check .
@@ -46,4 +46,4 @@ docs: .venv/.installed  ## Build the documentation into docs/_build/html
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:  ## Remove what the other commands made
-	rm -rf .venv .cache .pytest_cache .ruff_cache demo_output docs/_build dist
+	rm -rf .venv .cache .pytest_cache .pytest_tmp .ruff_cache demo_output docs/_build dist

@@ -1,5 +1,7 @@
 """The one place that trains torch networks; skorch runs the loop."""
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 from skorch import NeuralNet
@@ -84,13 +86,27 @@ class _Net(NeuralNet):
         return dataset
 
 
+class _StopTraining(Exception):
+    """Ends the loop in good order, told apart from the user's own Ctrl-C."""
+
+
+class _EarlyStopping(EarlyStopping):
+    """skorch's early stopping, silent, ending with our exception."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch with the best one so far."""
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt as stop:
+            raise _StopTraining from stop
+
+
 class _EpochSteps(Callback):
     """Report every epoch as a step of the fit task, and stop when asked to."""
 
     def __init__(self, task, fitted_attributes):
         self.task = task
         self.fitted_attributes = fitted_attributes
-        self.stopped = False
 
     def on_epoch_begin(self, net, **kwargs):
         """Begin a step."""
@@ -105,11 +121,8 @@ class _EpochSteps(Callback):
                 f"{epoch['epoch']}. Scale X and y (StandardScaler, "
                 "TransformedTargetRegressor) or lower learning_rate."
             )
-        stop = self.task.end(self.context, lambda: self.fitted_attributes(net.module_))
-        if stop:
-            self.stopped = True
-            # The only exception that skorch lets end its loop in good order.
-            raise KeyboardInterrupt
+        if self.task.end(self.context, lambda: self.fitted_attributes(net.module_)):
+            raise _StopTraining
 
 
 def train(
@@ -177,10 +190,9 @@ def train(
     ValueError
         If the training loss is not finite.
     """
-    steps = _EpochSteps(task, fitted_attributes)
-    callbacks = [("steps", steps)]
+    callbacks = [("steps", _EpochSteps(task, fitted_attributes))]
     if validation_batches is not None:
-        stopping = EarlyStopping(
+        stopping = _EarlyStopping(
             patience=n_iter_no_change,
             threshold=tol,
             threshold_mode="abs",
@@ -200,23 +212,13 @@ def train(
         device=device,
         verbose=0,
     ).initialize()
-    _run(net, (batches, validation_batches), steps)
+    # Not net.fit: that swallows Ctrl-C and passes a half-trained network off as fitted.
+    net.notify("on_train_begin", X=None, y=None)
+    with suppress(_StopTraining):
+        net.fit_loop((batches, validation_batches))
+    net.notify("on_train_end", X=None, y=None)
     names = ["train_loss", "valid_loss"] if validation_batches else ["train_loss"]
     return {name: net.history[:, name] for name in names}
-
-
-def _run(net, data, steps):
-    # Not net.fit: that swallows the user's own Ctrl-C and returns a half-trained
-    # network as if it were finished.
-    net.notify("on_train_begin", X=None, y=None)
-    try:
-        net.fit_loop(data)
-    except KeyboardInterrupt:
-        misses = [getattr(cb, "misses_", 0) for _, cb in net.callbacks_]
-        patience = [getattr(cb, "patience", np.inf) for _, cb in net.callbacks_]
-        if not steps.stopped and not any(np.greater_equal(misses, patience)):
-            raise
-    net.notify("on_train_end", X=None, y=None)
 
 
 @torch.inference_mode()
