@@ -1,3 +1,5 @@
 """From raw codes and rows to what an estimator takes."""
 
-__all__ = []
+from skestimators.preprocessing._mutants import MutantSequenceBuilder
+
+__all__ = ["MutantSequenceBuilder"]
