@@ -50,9 +50,15 @@ class FitTask:
             **self._data,
         )
 
-    def begin_step(self, name, task_id=None):
-        """Begin a step and return its context, to be passed to `end`."""
-        context = self._context.subcontext(task_name=name, task_id=task_id)
+    def begin_step(self, name, task_id=None, *, parent=None, max_steps=0):
+        """Begin a step and return its context, to be passed to `end`.
+
+        `parent` is the step it is a part of, None for the task itself, and `max_steps`
+        the number of parts it has of its own.
+        """
+        context = (parent or self._context).subcontext(
+            task_name=name, task_id=task_id, max_subtasks=max_steps
+        )
         self.begin(context)
         return context
 

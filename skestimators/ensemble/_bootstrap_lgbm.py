@@ -1,0 +1,300 @@
+"""Bootstrap ensemble of LightGBM regressors, stacked, with uncertainty."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.parallel import Parallel, delayed
+
+from skestimators.ensemble._base import BaseBootstrapStacked
+from skestimators.ensemble._forest import BoostedForest
+from skestimators.utils._optional import import_optional
+
+
+class BootstrapStackedLGBM(BaseBootstrapStacked):
+    """Bootstrap ensemble of LightGBM regressors, stacked, with uncertainty.
+
+    Equivalent to :class:`BootstrapStackedRegressor` of
+    :class:`lightgbm.LGBMRegressor`, and several times faster, because
+
+    - the features are binned once, and each member takes its rows of the binned table;
+    - a row that is drawn k times is one row of weight k, so that a member sees 37 %
+      fewer rows. Its leaves still hold `min_child_samples` rows, repetitions counted;
+    - there are `max_bin=63` bins, where LightGBM's default is 255;
+    - members are fitted side by side with one thread each, where LightGBM shares the
+      work on one among threads that spend most of their time waiting on small data;
+    - predictions come from :mod:`numpy` operations over all rows, one tree at a time.
+
+    Parameters
+    ----------
+    n_estimators : int, default=100
+        Number of members.
+
+    max_iter : int, default=100
+        Number of boosting rounds, that is of trees, of each member.
+
+    learning_rate : float, default=0.0727
+        Shrinkage of each tree.
+
+    num_leaves : int, default=99
+        Largest number of leaves of a tree. With the default `max_depth` there are
+        never more than 32.
+
+    max_depth : int, default=5
+        Largest depth of a tree; -1 sets no limit.
+
+    min_child_samples : int, default=40
+        Smallest number of drawn rows in a leaf, a row counted as often as it was drawn
+        and multiplied by its sample weight over the mean sample weight.
+
+    subsample : float, default=1.0
+        Share of a member's rows that LightGBM draws anew, without replacement, every
+        `subsample_freq` rounds.
+
+    subsample_freq : int, default=0
+        Number of rounds after which LightGBM draws again; 0 switches `subsample` off,
+        whatever its value. LightGBM says nothing about that; here it is a warning.
+
+    colsample_bytree : float, default=0.549
+        Share of the features that each tree may use.
+
+    reg_alpha : float, default=0.0
+        L1 penalty on leaf values.
+
+    reg_lambda : float, default=0.0
+        L2 penalty on leaf values.
+
+    max_bin : int, default=63
+        Largest number of bins of a feature. On about a thousand rows, of which a leaf
+        holds 40, finer bins move thresholds by less than the resampling does, at
+        several times the time and memory.
+
+    stacking : {"oob", "in_sample"} or None, default="oob"
+        How members are combined: `"oob"` learns weights from out-of-bag predictions,
+        pulled towards the plain mean; `"in_sample"` fits Ridge on predictions of the
+        members' own training rows; None takes the plain mean. See
+        :class:`BootstrapStackedRegressor`.
+
+    alpha : float, default=1.0
+        Regularisation of the stacking. For `"oob"`, 1 stands for the prior belief that
+        weights differ from `1 / n_estimators` by about as much, and infinity gives the
+        plain mean; for `"in_sample"` it is Ridge's `alpha`.
+
+    beta : float, default=1.5
+        Weight of the uncertainty in :meth:`predict_ucb` and :meth:`suggest`.
+
+    max_samples : int, float or None, default=None
+        Number of rows (of groups, if `fit` is given them) drawn with replacement for
+        each member. A float is a share of them; None draws as many as there are.
+
+    n_jobs : int or None, default=None
+        Number of members fitted at the same time, in threads. Results do not depend
+        on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the resamples and the members. Two fits with the same int are bit-equal.
+
+    verbose : int, default=0
+        Verbosity of :class:`joblib.Parallel`. For progress bars set the callback
+        :class:`sklearn.callback.ProgressBar`.
+
+    Attributes
+    ----------
+    forest_ : BoostedForest
+        The trees of all members. Its pickle needs no LightGBM.
+
+    estimators_samples_ : list of ndarray of int
+        For each member, the indices of the rows it was fitted on.
+
+    coef_ : ndarray of shape (n_estimators,)
+        Weights of the members in the prediction.
+
+    intercept_ : float
+        Constant of the combination; 0 unless `stacking="in_sample"`.
+
+    oob_prediction_ : ndarray of shape (n_samples,)
+        Mean, for each training row, of the members that did not see it. It is nan for
+        rows that every member has seen, which happens with few members, and for rows
+        of weight zero; they take no part in `oob_score_`, stacking and intervals.
+
+    oob_score_ : float
+        Coefficient of determination of `oob_prediction_`; nan if fewer than two rows
+        have one.
+
+    n_features_in_ : int
+        Number of features seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    BootstrapStackedRegressor : The same with any regressor.
+
+    Notes
+    -----
+    With callbacks set, each member is a step of `fit`, and each boosting round a step
+    of its member. A callback that asks to stop after a round ends that member's
+    boosting. A :class:`sklearn.callback.ScoringMonitor` scores each member, after each
+    round, as an ensemble of one, and at the end the whole.
+
+    References
+    ----------
+    .. [1] Ke et al. (2017). "LightGBM: a highly efficient gradient boosting decision
+           tree." NeurIPS.
+    .. [2] Breiman (1996). "Stacked regressions." Machine Learning 24, 49-64.
+    .. [3] Kim, Xu and Barber (2020). "Predictive inference is free with the
+           jackknife+-after-bootstrap." NeurIPS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from skestimators.ensemble import BootstrapStackedLGBM
+    >>> X, y = make_regression(250, 4, noise=5.0, random_state=0)
+    >>> ensemble = BootstrapStackedLGBM(
+    ...     n_estimators=20, min_child_samples=10, random_state=0
+    ... ).fit(X[:200], y[:200])
+    >>> ensemble.predict_ucb(X[200:]).shape
+    (50,)
+    >>> ensemble.suggest(X[200:], n_suggestions=3, strategy="ei").shape
+    (3,)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseBootstrapStacked._parameter_constraints,
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "num_leaves": [Interval(Integral, 2, 131072, closed="both")],
+        "max_depth": [Interval(Integral, -1, None, closed="left")],
+        "min_child_samples": [Interval(Integral, 0, None, closed="left")],
+        "subsample": [Interval(Real, 0, 1, closed="right")],
+        "subsample_freq": [Interval(Integral, 0, None, closed="left")],
+        "colsample_bytree": [Interval(Real, 0, 1, closed="right")],
+        "reg_alpha": [Interval(Real, 0, None, closed="left")],
+        "reg_lambda": [Interval(Real, 0, None, closed="left")],
+        "max_bin": [Interval(Integral, 2, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_estimators=100,
+        *,
+        max_iter=100,
+        learning_rate=0.0727,
+        num_leaves=99,
+        max_depth=5,
+        min_child_samples=40,
+        subsample=1.0,
+        subsample_freq=0,
+        colsample_bytree=0.549,
+        reg_alpha=0.0,
+        reg_lambda=0.0,
+        max_bin=63,
+        stacking="oob",
+        alpha=1.0,
+        beta=1.5,
+        max_samples=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_estimators = n_estimators
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.num_leaves = num_leaves
+        self.max_depth = max_depth
+        self.min_child_samples = min_child_samples
+        self.subsample = subsample
+        self.subsample_freq = subsample_freq
+        self.colsample_bytree = colsample_bytree
+        self.reg_alpha = reg_alpha
+        self.reg_lambda = reg_lambda
+        self.max_bin = max_bin
+        self.stacking = stacking
+        self.alpha = alpha
+        self.beta = beta
+        self.max_samples = max_samples
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _lightgbm_params(self):
+        """Return the parameters of every member, in LightGBM's own names."""
+        return {
+            "objective": "regression",
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.num_leaves,
+            "max_depth": self.max_depth,
+            "bagging_fraction": self.subsample,
+            "bagging_freq": self.subsample_freq,
+            "feature_fraction": self.colsample_bytree,
+            "lambda_l1": self.reg_alpha,
+            "lambda_l2": self.reg_lambda,
+            "max_bin": self.max_bin,
+            # A row that was drawn k times is one row of weight k. Its hessian is k, so
+            # that this, and not the number of distinct rows, counts the drawn ones.
+            "min_sum_hessian_in_leaf": self.min_child_samples,
+            "min_data_in_leaf": 1,
+            # Its default drops features by the number of distinct rows.
+            "feature_pre_filter": False,
+            # X is dense and finite.
+            "enable_bundle": False,
+            "use_missing": False,
+            # One thread a member; the layout is fixed as it is chosen by timing else.
+            "num_threads": 1,
+            "force_col_wise": True,
+            "deterministic": True,
+            "verbosity": -1,
+        }
+
+    def _fit_members(self, X, y, sample_weight, counts, seeds, task):
+        import_optional("lightgbm", extra="boosting", caller=self)
+        from skestimators.ensemble._lgbm_members import bin_rows
+
+        if self.subsample < 1 and self.subsample_freq == 0:
+            warnings.warn(
+                f"subsample={self.subsample} has no effect with subsample_freq=0; set "
+                "subsample_freq=1 to draw rows anew in every round.",
+                stacklevel=3,
+            )
+        params = self._lightgbm_params()
+        if sample_weight is None:
+            sample_weight = np.ones(len(y))
+        weights = counts * (sample_weight / sample_weight.mean())
+        binned = bin_rows(X, y, params)
+        fitted = Parallel(
+            n_jobs=self.n_jobs, verbose=self.verbose, require="sharedmem"
+        )(
+            delayed(_fit_member)(
+                self, index, {**params, "seed": int(seed)}, binned, weight, X, task
+            )
+            for index, (seed, weight) in enumerate(zip(seeds, weights, strict=True))
+        )
+        trees, predictions = zip(*fitted, strict=True)
+        self.forest_ = BoostedForest(trees, self.max_iter)
+        return np.column_stack(predictions)
+
+    def _predict_members(self, X):
+        return self.forest_.predict(X)
+
+
+def _fit_member(ensemble, index, params, binned, weight, X, task):
+    """Fit one member; return its trees and its predictions on all training rows."""
+    from skestimators.ensemble._lgbm_members import new_booster, read_trees
+
+    member = task.begin_step("member", index, max_steps=ensemble.max_iter)
+
+    def fitted_attributes():
+        forest = BoostedForest([read_trees(booster)], ensemble.max_iter)
+        return {**ensemble._single_member_attributes(), "forest_": forest}
+
+    rows = np.flatnonzero(weight)
+    booster = new_booster(binned, rows, weight[rows], params)
+    for _ in range(ensemble.max_iter):
+        step = task.begin_step("boosting-round", parent=member)
+        finished = booster.update()
+        if task.end(step, fitted_attributes) or finished:
+            break
+    task.end(member, fitted_attributes)
+    return read_trees(booster), booster.predict(X, num_threads=1)

@@ -1,0 +1,138 @@
+"""What can be learned from the members that did not see a row."""
+
+import numpy as np
+
+
+def out_of_bag_mean(predictions, left_out):
+    """Average, for each row, the members that did not see it.
+
+    Parameters
+    ----------
+    predictions : ndarray of shape (n_samples, n_estimators)
+        Predictions of all members on the training rows.
+
+    left_out : ndarray of bool of shape (n_samples, n_estimators)
+        True where the member did not see the row.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_samples,)
+        nan for a row that every member has seen.
+    """
+    n_members = left_out.sum(axis=1)
+    total = np.where(left_out, predictions, 0.0).sum(axis=1)
+    mean = np.full(len(predictions), np.nan)
+    return np.divide(total, n_members, out=mean, where=n_members > 0)
+
+
+def stack_out_of_bag(predictions, left_out, y, sample_weight, alpha):
+    """Learn weights of the members from their out-of-bag predictions.
+
+    The weights are `1 / n_estimators + w`, where `w` minimises, over the training rows,
+
+        sum_i (y_i - m_i - sum_b w_b (p_ib - m_i))^2 + penalty * ||w||^2
+
+    with `p_ib` the prediction of member b and `m_i` the mean over the members that did
+    not see row i. Only about 37 % of the `p_ib` are out of bag. Setting the others to
+    `m_i` would make the deviations smaller in training than in prediction, where no
+    member is missing; instead their second moments are estimated from the rows where
+    both members of a pair are out of bag, and negative eigenvalues, which that can
+    bring about, are set to zero [1]_.
+
+    The penalty is `alpha * n_estimators^2 * mean((y - m)^2)`: for `alpha=1` it is the
+    prior belief that a weight lies within `1 / n_estimators` of `1 / n_estimators`
+    (standard deviation). That is independent of the scale of y and of the number of
+    members, and `alpha -> inf` gives the plain mean.
+
+    Parameters
+    ----------
+    predictions, left_out : ndarray of shape (n_samples, n_estimators)
+        As in `out_of_bag_mean`.
+
+    y : ndarray of shape (n_samples,)
+        Targets.
+
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+
+    alpha : float
+        Strength of the pull towards the plain mean.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_estimators,)
+        Weights, which sum to one.
+
+    References
+    ----------
+    .. [1] Loh and Wainwright (2012). "High-dimensional regression with noisy and
+           missing data: provable guarantees with nonconvexity." Annals of Statistics
+           40, 1637-1664.
+    """
+    n_estimators = predictions.shape[1]
+    coef = np.full(n_estimators, 1.0 / n_estimators)
+    mean = out_of_bag_mean(predictions, left_out)
+    rows = np.isfinite(mean)
+    if not rows.any():
+        return coef
+    weight = np.ones(rows.sum()) if sample_weight is None else sample_weight[rows]
+    residual = (y - mean)[rows]
+    seen = left_out[rows].astype(np.float64)
+    deviation = (predictions[rows] - mean[rows, None]) * seen
+    weighted = deviation * weight[:, None]
+
+    total = weight.sum()
+    pairs = np.maximum((seen * weight[:, None]).T @ seen, np.finfo(float).tiny)
+    gram = total * (weighted.T @ deviation) / pairs
+    moment = total * (weighted.T @ residual) / np.diag(pairs)
+    penalty = alpha * n_estimators**2 * np.average(residual**2, weights=weight)
+
+    eigenvalues, vectors = np.linalg.eigh(gram)
+    scale = np.maximum(eigenvalues, 0.0) + penalty
+    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+    w = vectors @ (inverse * (vectors.T @ moment))
+    # In prediction the deviations sum to zero, so that a constant in w does nothing.
+    return coef + w - w.mean()
+
+
+def jackknife_after_bootstrap(predictions, left_out, residuals, confidence_level):
+    """Compute jackknife+-after-bootstrap intervals.
+
+    For each training row i, `m_i(x)` is the mean of the members that did not see it
+    and `R_i` the size of its out-of-bag residual. The interval goes from the lower
+    quantile of `m_i(x) - R_i` to the upper quantile of `m_i(x) + R_i` over all i.
+
+    Parameters
+    ----------
+    predictions : ndarray of shape (n_queries, n_estimators)
+        Predictions of all members.
+
+    left_out : ndarray of bool of shape (n_samples, n_estimators)
+        True where the member did not see the training row; each row has one.
+
+    residuals : ndarray of shape (n_samples,)
+        Absolute out-of-bag residuals of the training rows.
+
+    confidence_level : float
+        Nominal coverage, in (0, 1).
+
+    Returns
+    -------
+    interval : ndarray of shape (n_queries, 2)
+        Lower and upper ends; infinite where there are too few training rows for the
+        level.
+    """
+    n_samples = len(residuals)
+    # Rounded lest 1 - .9 = .09999... takes the next rank.
+    rank = int(np.floor(round((1 - confidence_level) * (n_samples + 1), 9)))
+    interval = np.full((len(predictions), 2), np.inf)
+    interval[:, 0] = -np.inf
+    if rank < 1:
+        return interval
+    means = predictions @ (left_out / left_out.sum(axis=1, keepdims=True)).T
+    for end, sign in enumerate((-1.0, 1.0)):
+        kth = rank - 1 if sign < 0 else n_samples - rank
+        values = means + sign * residuals
+        values.partition(kth, axis=1)
+        interval[:, end] = values[:, kth]
+    return interval
