@@ -104,6 +104,10 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
     forest_ : BoostedForest
         The trees of all members. Its pickle needs no LightGBM.
 
+    n_iter_ : int
+        Number of boosting rounds of the member that has most; less than `max_iter`
+        only if none could split a leaf any more, or a callback stopped them.
+
     estimators_samples_ : list of ndarray of int
         For each member, the indices of the rows it was fitted on.
 
@@ -273,6 +277,7 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         )
         trees, predictions = zip(*fitted, strict=True)
         self.forest_ = BoostedForest(trees, self.max_iter)
+        self.n_iter_ = max(map(len, trees))
         return np.column_stack(predictions)
 
     def _predict_members(self, X):

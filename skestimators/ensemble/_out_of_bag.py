@@ -28,21 +28,27 @@ def out_of_bag_mean(predictions, left_out):
 def stack_out_of_bag(predictions, left_out, y, sample_weight, alpha):
     """Learn weights of the members from their out-of-bag predictions.
 
-    The weights are `1 / n_estimators + w`, where `w` minimises, over the training rows,
+    A training row i has `k_i` members that did not see it, `O_i`, of
+    `n_estimators`. To predict it from them alone, the weights `v_b` of the ensemble
+    have to be scaled up so that those of `O_i` sum to one. With `v_b = 1 / n_estimators
+    + w_b` that is, to first order in w,
 
-        sum_i (y_i - m_i - sum_b w_b (p_ib - m_i))^2 + penalty * ||w||^2
+        f_i = m_i + n_estimators / k_i * sum_{b in O_i} w_b (p_ib - m_i)
 
-    with `p_ib` the prediction of member b and `m_i` the mean over the members that did
-    not see row i. Only about 37 % of the `p_ib` are out of bag. Setting the others to
-    `m_i` would make the deviations smaller in training than in prediction, where no
-    member is missing; instead their second moments are estimated from the rows where
-    both members of a pair are out of bag, and negative eigenvalues, which that can
-    bring about, are set to zero [1]_.
+    where `p_ib` is the prediction of member b and `m_i` the mean over `O_i`. The `w_b`
+    minimise `sum_i (y_i - f_i)^2 + penalty * ||w||^2`: a ridge regression of what the
+    mean gets wrong on the deviations from it. In expectation, products of the
+    deviations of two members come out as they are for new rows, for which no member is
+    missing, while squares come out larger, by `n_estimators / k_i`. So leaving members
+    out acts as a ridge penalty of its own, as dropout does, which keeps the solution
+    tame at any alpha; scaling squares and products each by how many were seen would be
+    unbiased, but the Gram matrix may then have negative eigenvalues [1]_.
 
     The penalty is `alpha * n_estimators^2 * mean((y - m)^2)`: for `alpha=1` it is the
     prior belief that a weight lies within `1 / n_estimators` of `1 / n_estimators`
     (standard deviation). That is independent of the scale of y and of the number of
-    members, and `alpha -> inf` gives the plain mean.
+    members, and `alpha -> inf` gives the plain mean. As the deviations of a row sum to
+    zero, so do the `w_b`.
 
     Parameters
     ----------
@@ -70,29 +76,23 @@ def stack_out_of_bag(predictions, left_out, y, sample_weight, alpha):
            40, 1637-1664.
     """
     n_estimators = predictions.shape[1]
-    coef = np.full(n_estimators, 1.0 / n_estimators)
+    plain = np.full(n_estimators, 1.0 / n_estimators)
     mean = out_of_bag_mean(predictions, left_out)
     rows = np.isfinite(mean)
     if not rows.any():
-        return coef
+        return plain
     weight = np.ones(rows.sum()) if sample_weight is None else sample_weight[rows]
     residual = (y - mean)[rows]
-    seen = left_out[rows].astype(np.float64)
-    deviation = (predictions[rows] - mean[rows, None]) * seen
+    seen = left_out[rows]
+    deviation = np.where(seen, predictions[rows] - mean[rows, None], 0.0)
+    deviation *= n_estimators / seen.sum(axis=1, keepdims=True)
     weighted = deviation * weight[:, None]
-
-    total = weight.sum()
-    pairs = np.maximum((seen * weight[:, None]).T @ seen, np.finfo(float).tiny)
-    gram = total * (weighted.T @ deviation) / pairs
-    moment = total * (weighted.T @ residual) / np.diag(pairs)
     penalty = alpha * n_estimators**2 * np.average(residual**2, weights=weight)
-
-    eigenvalues, vectors = np.linalg.eigh(gram)
-    scale = np.maximum(eigenvalues, 0.0) + penalty
-    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-    w = vectors @ (inverse * (vectors.T @ moment))
-    # In prediction the deviations sum to zero, so that a constant in w does nothing.
-    return coef + w - w.mean()
+    eigenvalues, vectors = np.linalg.eigh(weighted.T @ deviation)
+    # The deviations of a row sum to zero, so at least one eigenvalue is zero.
+    kept = eigenvalues > n_estimators * np.finfo(float).eps * eigenvalues[-1]
+    vectors, scale = vectors[:, kept], eigenvalues[kept] + penalty
+    return plain + vectors @ ((vectors.T @ (weighted.T @ residual)) / scale)
 
 
 def jackknife_after_bootstrap(predictions, left_out, residuals, confidence_level):
