@@ -1,3 +1,5 @@
-"""Pretrained networks as transformers, and the store of their output."""
+"""Vectors from sequences and images, and the store that keeps them."""
 
-__all__ = []
+from skestimators.feature_extraction._esm import ESMEmbedder
+
+__all__ = ["ESMEmbedder"]

@@ -1,0 +1,532 @@
+"""Embeddings of protein sequences by ESM-2."""
+
+import hashlib
+import os
+import warnings
+from contextlib import contextmanager, nullcontext
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skestimators.feature_extraction._store import VectorStore, compute_once
+from skestimators.utils._device import resolve_device
+from skestimators.utils._optional import import_optional
+from skestimators.utils._progress import track
+from skestimators.utils._seeding import draw_seed
+from skestimators.utils._strings import validate_strings
+
+# Number of layers, width and number of attention heads.
+_SIZES = {
+    "esm2_t6_8M_UR50D": (6, 320, 20),
+    "esm2_t12_35M_UR50D": (12, 480, 20),
+    "esm2_t30_150M_UR50D": (30, 640, 20),
+    "esm2_t33_650M_UR50D": (33, 1280, 20),
+    "esm2_t36_3B_UR50D": (36, 2560, 40),
+    "esm2_t48_15B_UR50D": (48, 5120, 40),
+}
+_RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWYXBUZO")
+_MAX_RESIDUES = 1022
+# Part of every key in the store: to be changed with what the numbers mean.
+_FORMAT = "ESM-2 embedding, version 1"
+
+
+class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Turn protein sequences into vectors with the language model ESM-2.
+
+    `fit` checks parameters and input; the network is loaded when it is first needed,
+    is shared by all embedders of a process that use the same one, and is never part
+    of a pickle. The network used last stays in memory.
+
+    Parameters
+    ----------
+    model : str, default="esm2_t6_8M_UR50D"
+        Name of the model: `"esm2_t6_8M_UR50D"`, `"esm2_t12_35M_UR50D"`,
+        `"esm2_t30_150M_UR50D"`, `"esm2_t33_650M_UR50D"`, `"esm2_t36_3B_UR50D"` or
+        `"esm2_t48_15B_UR50D"`. Their vectors have 320, 480, 640, 1280, 2560 and 5120
+        elements.
+
+    weights : str, path-like or None, default=None
+        Where the weights come from.
+
+        - None: from the folder where fair-esm keeps its downloads
+          (`<torch.hub.get_dir()>/checkpoints`), after downloading them if they are not
+          there.
+        - A path: a fair-esm checkpoint (`.pt`) or the same model's Hugging Face
+          checkpoint (`.safetensors`). Files that could run code are refused.
+        - `"random"`: an untrained network drawn from `random_state`, for tests and for
+          machines without the weights. `fit` warns of it.
+
+    layers : int or list of int, default=-1
+        Layers to take, side by side if there are several. 0 is the token embedding;
+        negative numbers count from the last layer, which alone is normalised.
+
+    pooling : {"mean", "mean_with_special", "max", "bos"}, default="mean"
+        How one vector is made of those of the residues.
+
+        - `"mean"`: mean over residues.
+        - `"mean_with_special"`: mean over residues and the start and end tokens.
+        - `"max"`: maximum over residues.
+        - `"bos"`: the vector of the start token.
+
+    long_sequences : {"window", "truncate", "error"}, default="window"
+        What is done with more than 1022 residues, the longest ESM-2 was trained on.
+
+        - `"window"`: the sequence is cut into overlapping windows of 1022 residues, and
+          each residue is taken from the window in whose middle it lies, with at least
+          128 residues on either side but at the ends of the sequence. The start token
+          is that of the first window, the end token that of the last.
+        - `"truncate"`: residues after the 1022nd are left out.
+        - `"error"`: an error names the row.
+
+    on_unknown : {"error", "unk"}, default="error"
+        What is done with characters other than the 20 amino acids and the letters
+        B, O, U, X and Z, which ESM-2 knows too: an error that names row, position and
+        character, or the token "unknown". Lower case is an error in either case,
+        as it would turn whole sequences into unknowns.
+
+    tokens_per_batch : int, default=2048
+        Residues, start and end tokens that go through the network at once. A batch is
+        also what is lost when the work is interrupted. The result does not depend on
+        it; memory does.
+
+    dtype : {"auto", "float32", "bfloat16", "int8"}, default="auto"
+        Type the network computes in; the result is float32. `"auto"` is bfloat16 on
+        CUDA devices that have it and float32 elsewhere. On processors with AVX512-BF16
+        or AMX, `"bfloat16"` is about twice as fast as `"float32"`. `"int8"` (CPU
+        only) quantises weights once and activations token by token; it pays for
+        the models of 150M parameters and more.
+
+    device : str, default="auto"
+        `"auto"` takes the first available of cuda, mps and cpu; otherwise the name of
+        a torch device.
+
+    cache : str, path-like or None, default=None
+        File of a store that keeps the vectors, created if missing, on a local disk.
+        Several processes and embedders with other parameters may share it. Its keys
+        are made of sequence, model, weights, layers, pooling and type.
+
+    n_jobs : int or None, default=None
+        Number of CPU threads of the network; -1 for all. None leaves torch's own
+        setting, which joblib has lowered in its worker processes. Work is not split
+        among processes, as each would need a network of its own.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the network when `weights="random"`. With None or a RandomState every
+        `fit` draws another network; pass an int to compare embeddings or use a store.
+
+    verbose : int, default=0
+        Whether `transform` shows a progress bar.
+
+    Attributes
+    ----------
+    device_ : str
+        The device found by `fit`. With `device="auto"`, a copy that was moved to
+        another machine uses what that has.
+
+    seed_ : int or None
+        Seed of the untrained network; None if the weights come from a file.
+
+    n_features_in_ : int
+        Always 1, the column of sequences.
+
+    feature_names_in_ : ndarray of shape (1,)
+        Name of the column. Defined only when `X` is a DataFrame whose column name
+        is a string.
+
+    See Also
+    --------
+    skestimators.preprocessing.MutantSequenceBuilder : Make sequences of mutant codes.
+
+    Notes
+    -----
+    Sequences are never padded: those of similar length go through the network
+    together, one after another. In float32 the result agrees with fair-esm's to 1e-5
+    and depends on batch size and order by no more than that.
+
+    References
+    ----------
+    .. [1] Lin, Z. et al. (2023). Evolutionary-scale prediction of atomic-level protein
+           structure with a language model. Science, 379(6637), 1123-1130.
+           https://doi.org/10.1126/science.ade2574
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skestimators.feature_extraction import ESMEmbedder
+    >>> embedder = ESMEmbedder(weights="random", random_state=0)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     X = embedder.fit_transform(["MKTAYIAKQR", "MKTAYIAK"])
+    >>> X.shape
+    (2, 320)
+    """
+
+    _parameter_constraints: dict = {
+        "model": [StrOptions(set(_SIZES))],
+        "weights": [str, os.PathLike, None],
+        "layers": [Integral, list, tuple],
+        "pooling": [StrOptions({"mean", "mean_with_special", "max", "bos"})],
+        "long_sequences": [StrOptions({"window", "truncate", "error"})],
+        "on_unknown": [StrOptions({"error", "unk"})],
+        "tokens_per_batch": [Interval(Integral, 1, None, closed="left")],
+        "dtype": [StrOptions({"auto", "float32", "bfloat16", "int8"})],
+        "device": [str],
+        "cache": [str, os.PathLike, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model="esm2_t6_8M_UR50D",
+        *,
+        weights=None,
+        layers=-1,
+        pooling="mean",
+        long_sequences="window",
+        on_unknown="error",
+        tokens_per_batch=2048,
+        dtype="auto",
+        device="auto",
+        cache=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.model = model
+        self.weights = weights
+        self.layers = layers
+        self.pooling = pooling
+        self.long_sequences = long_sequences
+        self.on_unknown = on_unknown
+        self.tokens_per_batch = tokens_per_batch
+        self.dtype = dtype
+        self.device = device
+        self.cache = cache
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Check parameters and sequences; the network is not loaded yet.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, 1)
+            Protein sequences in one-letter code.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            Fitted `ESMEmbedder`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or a sequence is not valid; the message names it.
+
+        FileNotFoundError
+            If the file that `weights` names does not exist.
+        """
+        n_layers, width, _ = _SIZES[self.model]
+        layers = _resolve_layers(self.layers, n_layers, self.model)
+        self._sequences(X, reset=True)
+        _import_fair_esm(self)
+        self.device_ = resolve_device(self.device)
+        _resolve_dtype(self.dtype, self.device_)
+        self.seed_ = None
+        if self.weights == "random":
+            self.seed_ = draw_seed(self.random_state)
+            warnings.warn(
+                "ESMEmbedder(weights='random') embeds with an untrained network: its "
+                "vectors carry far less than those of the real weights.",
+                UserWarning,
+                stacklevel=2,
+            )
+        elif self.weights is not None:
+            self._find_weights()
+        self._n_features_out = len(layers) * width
+        return self
+
+    def transform(self, X):
+        """Embed sequences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, 1)
+            Protein sequences in one-letter code.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_features_out) and dtype float32
+            One vector for each sequence.
+
+        Raises
+        ------
+        ValueError
+            If a sequence is not valid, or the file of weights or the store is damaged.
+
+        OSError
+            If the weights are missing and cannot be downloaded, or the store cannot be
+            written.
+        """
+        check_is_fitted(self)
+        sequences = self._sequences(X, reset=False)
+        unique, inverse = np.unique(sequences, return_inverse=True)
+        lengths = np.array([len(sequence) for sequence in unique])
+        vectors = np.empty((len(unique), self._n_features_out), dtype=np.float32)
+        run = _Run(self)
+
+        def batches(items):
+            # The longest first, so that memory runs out at once if it does.
+            items = items[np.argsort(-lengths[items], kind="stable")]
+            return run.batches(items, lengths[items])
+
+        def compute(items):
+            return run.embed(list(unique[items]))
+
+        def finished():
+            for items, computed in self._compute(run, unique, batches, compute):
+                vectors[items] = computed
+                yield len(items)
+
+        for _ in track(
+            finished(),
+            total=len(unique),
+            description="Embedding",
+            verbose=self.verbose,
+        ):
+            pass
+        return vectors[inverse]
+
+    def _compute(self, run, unique, batches, compute):
+        """Yield (items, vectors), from the store if there is one."""
+        if self.cache is None:
+            for items in batches(np.arange(len(unique))):
+                yield items, compute(items)
+            return
+        keys = [run.key(sequence) for sequence in unique]
+        with VectorStore(self.cache) as store:
+            yield from compute_once(store, keys, batches, compute, self._n_features_out)
+
+    def per_residue(self, X):
+        """Embed every residue of sequences. The store is not used.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, 1)
+            Protein sequences in one-letter code.
+
+        Returns
+        -------
+        residues : iterator of ndarray of shape (length, n_features_out)
+            The vectors of each sequence's residues in float32, in the order of `X`.
+            Start and end tokens are left out, whatever `pooling` is.
+        """
+        check_is_fitted(self)
+        sequences = self._sequences(X, reset=False)
+        return self._iterate_residues(sequences)
+
+    def _iterate_residues(self, sequences):
+        run = _Run(self)
+        lengths = np.array([len(sequence) for sequence in sequences])
+        for rows in run.batches(np.arange(len(sequences)), lengths):
+            yield from run.embed_residues(list(sequences[rows]))
+
+    def _sequences(self, X, reset):
+        sequences = validate_strings(self, X, reset=reset)
+        for row, sequence in enumerate(sequences):
+            _check_sequence(sequence, row, self.on_unknown)
+            if self.long_sequences == "error" and len(sequence) > _MAX_RESIDUES:
+                raise ValueError(
+                    f"The sequence in row {row} has {len(sequence)} residues, more "
+                    f"than the {_MAX_RESIDUES} ESM-2 was trained on. Use "
+                    "long_sequences='window' or 'truncate' to embed it."
+                )
+        if self.long_sequences == "truncate":
+            sequences = np.array([s[:_MAX_RESIDUES] for s in sequences], dtype=object)
+        return sequences
+
+    def _find_weights(self):
+        """Return the weights, which are not read yet."""
+        esm = _import_fair_esm(self)
+        from skestimators.feature_extraction import _esm_weights
+
+        if self.weights == "random":
+            source = {"seed": self.seed_}
+        else:
+            source = {"path": _esm_weights.find_checkpoint(self.weights, self.model)}
+        return _esm_weights.Weights(self.model, _SIZES[self.model], esm, **source)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+class _Run:
+    """What one call of `transform` works with; the network is loaded when used.
+
+    Parameters
+    ----------
+    embedder : ESMEmbedder
+        A fitted embedder.
+    """
+
+    def __init__(self, embedder):
+        self.embedder = embedder
+        self.weights = embedder._find_weights()
+        self.layers = _resolve_layers(
+            embedder.layers, _SIZES[embedder.model][0], embedder.model
+        )
+        self.device = resolve_device(embedder.device)
+        self.dtype = _resolve_dtype(embedder.dtype, self.device)
+        self._key_prefix = None
+
+    def key(self, sequence):
+        """Return what a store knows the vector of a sequence by."""
+        if self._key_prefix is None:
+            from skestimators.feature_extraction._esm_weights import fingerprint
+
+            est = self.embedder
+            parts = (_FORMAT, est.model, fingerprint(self.weights), self.layers)
+            self._key_prefix = repr((*parts, est.pooling, self.dtype)).encode()
+        return hashlib.blake2b(
+            self._key_prefix + sequence.encode(), digest_size=32
+        ).digest()
+
+    def batches(self, items, lengths):
+        """Split items into arrays of a bounded number of tokens."""
+        from skestimators.feature_extraction._esm_network import batches_by_tokens
+
+        batches = batches_by_tokens(lengths + 2, self.embedder.tokens_per_batch)
+        return [items[batch] for batch in batches]
+
+    def embed(self, sequences):
+        """Return one vector for each sequence."""
+        from skestimators.feature_extraction._esm_network import embed
+
+        with self._network() as network:
+            vectors = embed(
+                network,
+                sequences,
+                self.layers,
+                self.embedder.pooling,
+                self.embedder.tokens_per_batch,
+            )
+        if not np.isfinite(vectors).all():
+            raise ValueError(
+                f"The network {self.embedder.model} gave values that are not finite: "
+                "its weights are damaged."
+            )
+        return vectors
+
+    def embed_residues(self, sequences):
+        """Return one array of vectors for each sequence."""
+        from skestimators.feature_extraction._esm_network import embed_residues
+
+        with self._network() as network:
+            return embed_residues(
+                network, sequences, self.layers, self.embedder.tokens_per_batch
+            )
+
+    @contextmanager
+    def _network(self):
+        from skestimators.feature_extraction._esm_weights import load_network
+
+        threads = self.embedder.n_jobs
+        with nullcontext() if threads is None else _torch_threads(threads):
+            yield load_network(self.weights, self.dtype, self.device)
+
+
+@contextmanager
+def _torch_threads(n_jobs):
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(effective_n_jobs(n_jobs))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_sequence(sequence, row, on_unknown):
+    if not sequence:
+        raise ValueError(f"The sequence in row {row} is empty.")
+    if _RESIDUES.issuperset(sequence):
+        return
+    for position, residue in enumerate(sequence, 1):
+        if residue in _RESIDUES or (on_unknown == "unk" and not residue.islower()):
+            continue
+        if residue.islower():
+            hint = "lower case is not accepted; use .upper() if it means nothing"
+        else:
+            hint = "use on_unknown='unk' to embed it as an unknown residue"
+        raise ValueError(
+            f"The sequence in row {row} has {residue!r} at position {position} "
+            f"(counted from 1), which is no residue ESM-2 knows; {hint}."
+        )
+
+
+def _resolve_layers(layers, n_layers, model):
+    """Return a list of layers counted from 0, the token embedding."""
+    wanted = [layers] if isinstance(layers, Integral) else list(layers)
+    resolved = []
+    for layer in wanted:
+        if not isinstance(layer, Integral) or not -n_layers - 1 <= layer <= n_layers:
+            raise ValueError(
+                f"layers={layers!r}: {layer!r} is no layer of {model}, which has "
+                f"{n_layers}; use integers from {-n_layers - 1} to {n_layers}."
+            )
+        resolved.append(int(layer) % (n_layers + 1))
+    if not resolved or len(set(resolved)) < len(resolved):
+        raise ValueError(
+            f"layers={layers!r} must name at least one layer, and none twice."
+        )
+    return resolved
+
+
+def _resolve_dtype(dtype, device):
+    """Turn "auto" into the type that suits the device."""
+    if dtype == "int8" and device != "cpu":
+        raise ValueError(
+            f"dtype='int8' is made for device='cpu', not {device!r}; use 'bfloat16'."
+        )
+    if dtype != "auto":
+        return dtype
+    import torch
+
+    on_cuda = torch.device(device).type == "cuda"
+    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported() else "float32"
+
+
+def _import_fair_esm(caller):
+    """Import fair-esm; say so if another package has taken its name."""
+    import_optional("torch", extra="esm", caller=caller)
+    esm = import_optional("esm", extra="esm", caller=caller)
+    if not (hasattr(esm, "Alphabet") and hasattr(esm, "ESM2")):
+        place = Path(getattr(esm, "__file__", None) or "unknown place").parent
+        raise ImportError(
+            f"{type(caller).__name__} needs fair-esm, but the module 'esm' in {place} "
+            "belongs to another package, such as EvolutionaryScale's 'esm', which has "
+            "taken its name. Make it right with: pip uninstall esm && "
+            "pip install --force-reinstall --no-deps fair-esm"
+        )
+    return esm
