@@ -44,8 +44,8 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
 
     alpha : float, default=1.0
         Regularisation of the stacking. For `"oob"`, 1 stands for the prior belief that
-        weights differ from `1 / n_estimators` by about as much, and infinity gives the
-        plain mean; for `"in_sample"` it is Ridge's `alpha`.
+        a weight lies between 0 and `2 / n_estimators` (three standard deviations), and
+        infinity gives the plain mean; for `"in_sample"` it is Ridge's `alpha`.
 
     beta : float, default=1.5
         Weight of the uncertainty in :meth:`predict_ucb` and :meth:`suggest`.

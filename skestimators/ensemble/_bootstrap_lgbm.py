@@ -78,8 +78,8 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
 
     alpha : float, default=1.0
         Regularisation of the stacking. For `"oob"`, 1 stands for the prior belief that
-        weights differ from `1 / n_estimators` by about as much, and infinity gives the
-        plain mean; for `"in_sample"` it is Ridge's `alpha`.
+        a weight lies between 0 and `2 / n_estimators` (three standard deviations), and
+        infinity gives the plain mean; for `"in_sample"` it is Ridge's `alpha`.
 
     beta : float, default=1.5
         Weight of the uncertainty in :meth:`predict_ucb` and :meth:`suggest`.
@@ -171,7 +171,7 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "num_leaves": [Interval(Integral, 2, 131072, closed="both")],
         "max_depth": [Interval(Integral, -1, None, closed="left")],
-        "min_child_samples": [Interval(Integral, 0, None, closed="left")],
+        "min_child_samples": [Interval(Integral, 1, None, closed="left")],
         "subsample": [Interval(Real, 0, 1, closed="right")],
         "subsample_freq": [Interval(Integral, 0, None, closed="left")],
         "colsample_bytree": [Interval(Real, 0, 1, closed="right")],
@@ -238,7 +238,8 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
             "max_bin": self.max_bin,
             # A row that was drawn k times is one row of weight k. Its hessian is k, so
             # that this, and not the number of distinct rows, counts the drawn ones.
-            "min_sum_hessian_in_leaf": self.min_child_samples,
+            # Half a row less keeps rounding from refusing leaves of just enough rows.
+            "min_sum_hessian_in_leaf": self.min_child_samples - 0.5,
             "min_data_in_leaf": 1,
             # Its default drops features by the number of distinct rows.
             "feature_pre_filter": False,

@@ -44,11 +44,11 @@ def stack_out_of_bag(predictions, left_out, y, sample_weight, alpha):
     tame at any alpha; scaling squares and products each by how many were seen would be
     unbiased, but the Gram matrix may then have negative eigenvalues [1]_.
 
-    The penalty is `alpha * n_estimators^2 * mean((y - m)^2)`: for `alpha=1` it is the
-    prior belief that a weight lies within `1 / n_estimators` of `1 / n_estimators`
-    (standard deviation). That is independent of the scale of y and of the number of
-    members, and `alpha -> inf` gives the plain mean. As the deviations of a row sum to
-    zero, so do the `w_b`.
+    The penalty is `alpha * (3 * n_estimators)^2 * mean((y - m)^2)`: for `alpha=1` it is
+    the prior belief that a weight lies between 0 and `2 / n_estimators` (three standard
+    deviations), so that hardly any member counts negative. That is independent of the
+    scale of y and of the number of members, and `alpha -> inf` gives the plain mean. As
+    the deviations of a row sum to zero, so do the `w_b`.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ def stack_out_of_bag(predictions, left_out, y, sample_weight, alpha):
     deviation = np.where(seen, predictions[rows] - mean[rows, None], 0.0)
     deviation *= n_estimators / seen.sum(axis=1, keepdims=True)
     weighted = deviation * weight[:, None]
-    penalty = alpha * n_estimators**2 * np.average(residual**2, weights=weight)
+    noise = np.average(residual**2, weights=weight)
+    penalty = alpha * (3 * n_estimators) ** 2 * noise
     eigenvalues, vectors = np.linalg.eigh(weighted.T @ deviation)
     # The deviations of a row sum to zero, so at least one eigenvalue is zero.
     kept = eigenvalues > n_estimators * np.finfo(float).eps * eigenvalues[-1]

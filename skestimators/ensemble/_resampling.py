@@ -43,9 +43,9 @@ def draw_bootstrap_counts(n_resamples, usable, *, max_samples, groups, random_st
         _, unit_of_row = np.unique(groups[rows], return_inverse=True)
     n_units = unit_of_row.max(initial=-1) + 1
     if n_units < 2:
-        what = "row of positive sample_weight" if groups is None else "group"
+        what = "rows of positive sample_weight" if groups is None else "groups"
         raise ValueError(
-            f"Bootstrap resampling needs at least 2 {what}s, got {n_units}."
+            f"Bootstrap resampling needs at least 2 {what}, got {n_units}."
         )
     n_draws = _n_draws(max_samples, n_units)
     counts = np.zeros((n_resamples, len(usable)), dtype=np.uint16)
