@@ -7,7 +7,49 @@ from skestimators.metrics._skill import heidke_skill_score, true_skill_statistic
 
 
 class _MetricScorer(_Scorer):
-    """A scorer of scikit-learn that equals its copies, pickled ones included."""
+    """Score the predictions of an estimator by a metric.
+
+    For the `scoring` parameter of searches and cross-validation. It is what
+    :func:`sklearn.metrics.make_scorer` makes of the metric, but equals its copies,
+    pickled ones included.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        The fitted estimator, a search or a pipeline included.
+
+    X : array-like of shape (n_samples, n_features)
+        The test data.
+
+    y_true : array-like of shape (n_samples,)
+        The targets.
+
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples.
+
+    **kwargs : dict
+        Other metadata that the scorer asks for, if metadata routing is enabled.
+
+    Returns
+    -------
+    score : float
+        The score, of which more is better.
+
+    See Also
+    --------
+    spearman_score : The metric of `spearman_scorer`.
+    true_skill_statistic : The metric of `tss_scorer`.
+    heidke_skill_score : The metric of `hss_scorer`.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skestimators.metrics import spearman_scorer
+    >>> X, y = [[0], [1], [2], [3], [4], [5]], [0, 1, 4, 9, 16, 25]
+    >>> cross_val_score(Ridge(), X, y, scoring=spearman_scorer, cv=3)
+    array([1., 1., 1.])
+    """
 
     def _key(self):
         request = self._get_metadata_request()._serialize()
@@ -21,7 +63,60 @@ class _MetricScorer(_Scorer):
 
 
 class _UCBScorer(_MetricScorer):
-    """A scorer of `predict_ucb`, wherever in a composite estimator that is."""
+    """Score the upper confidence bounds of an estimator by a metric.
+
+    For the `scoring` parameter of searches and cross-validation. It scores what
+    `predict_ucb` returns, the values by which an active search ranks its candidates.
+    The estimator with that method may stand alone, end a pipeline or be what a search
+    found, nested as one likes.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        The fitted estimator, with a `predict_ucb` method somewhere.
+
+    X : array-like of shape (n_samples, n_features)
+        The test data.
+
+    y_true : array-like of shape (n_samples,)
+        The targets.
+
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples.
+
+    **kwargs : dict
+        Other metadata that the scorer asks for, if metadata routing is enabled.
+
+    Returns
+    -------
+    score : float
+        The score, of which more is better.
+
+    Raises
+    ------
+    AttributeError
+        If no part of the estimator has `predict_ucb`.
+
+    See Also
+    --------
+    spearman_score : The metric of `ucb_spearman_scorer`.
+    spearman_scorer : The same for `predict`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skestimators.metrics import ucb_spearman_scorer
+    >>> class Hopeful(Ridge):
+    ...     def predict_ucb(self, X):
+    ...         return self.predict(X) + 1
+    >>> X, y = make_regression(random_state=0)
+    >>> model = make_pipeline(StandardScaler(), Hopeful()).fit(X, y)
+    >>> ucb_spearman_scorer(model, X, y) > 0.99
+    True
+    """
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):
         owner, X = _reach_predict_ucb(estimator, X)
