@@ -33,6 +33,12 @@ def all_estimators():
     -------
     estimators : list of (str, type)
         Name and class, sorted by name.
+
+    Examples
+    --------
+    >>> from skestimators.utils import all_estimators
+    >>> dict(all_estimators())["ESMEmbedder"].__module__
+    'skestimators.feature_extraction._esm'
     """
     return sorted(
         (obj.__name__, obj)
