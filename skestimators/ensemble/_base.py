@@ -32,7 +32,7 @@ from skestimators.ensemble._suggestion import digest_rows
 from skestimators.utils._callbacks import fit_task
 
 # More rows at a time are not faster, and this many keep memory low.
-_MAX_CHUNK_ROWS = 32_768
+_MAX_CHUNK_ROWS = 65_536
 
 
 class BaseBootstrapStacked(

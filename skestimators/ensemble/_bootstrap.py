@@ -35,8 +35,8 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         - `"oob"` learns weights from out-of-bag predictions only, pulled towards the
           plain mean: they sum to one, and deviate from `1 / n_estimators` as far as
           the deviations of the members from their mean explain what the mean gets
-          wrong on rows the members have not seen. The 63 % of predictions that are in
-          the bag are treated as missing.
+          wrong on rows the members have not seen. Members differ by chance only, so
+          that with the default `alpha` the result is seldom far from the mean.
         - `"in_sample"` fits :class:`~sklearn.linear_model.Ridge` on the members'
           predictions of their own training rows. These are too good, and so is any
           score computed from them; the value is here to reproduce results so obtained.

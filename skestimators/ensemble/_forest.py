@@ -172,10 +172,11 @@ def _leaf_of_each_row(bins, feature_row, threshold_bin, children, n_leaves):
     """
     dtype = np.min_scalar_type(n_leaves - 1).type
     leaf = [None] * len(children)
-    for node in range(len(children) - 1, -1, -1):
-        left, right = children[node].tolist()
-        goes_right = np.greater(bins[feature_row[node]], threshold_bin[node])
-        goes_right = goes_right.astype(dtype)
+    # Lists, as numpy's scalars and rows are slow to take one by one.
+    nodes = zip(feature_row.tolist(), threshold_bin, children.tolist(), strict=True)
+    for node, (row, last_left_bin, (left, right)) in reversed(list(enumerate(nodes))):
+        goes_right = np.greater(bins[row], last_left_bin)
+        goes_right = goes_right.view(np.uint8).astype(dtype, copy=False)
         left = dtype(~left) if left < 0 else leaf[left]
         right = dtype(~right) if right < 0 else leaf[right]
         differ = np.bitwise_xor(left, right)
