@@ -60,7 +60,7 @@ class BaseBootstrapStacked(
     }
 
     @abstractmethod
-    def _fit_members(self, X, y, sample_weight, counts, seeds, task):
+    def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
         """Fit the members and return their predictions on X, one column each."""
 
     @abstractmethod
@@ -91,7 +91,9 @@ class BaseBootstrapStacked(
 
         groups : array-like of shape (n_samples,), default=None
             Group of each row. Whole groups are resampled, so that the rows of a group
-            are all in the bag or all out of it.
+            are all in the bag or all out of it. Members whose `fit` takes groups, to
+            hold out some for early stopping for example, get those of their rows; and
+            if none are given, the numbers of the rows, lest copies of a row are parted.
 
         Returns
         -------
@@ -132,7 +134,9 @@ class BaseBootstrapStacked(
             metadata={"sample_weight": sample_weight},
             sequential=False,
         ) as task:
-            predictions = self._fit_members(X, y, sample_weight, counts, seeds, task)
+            predictions = self._fit_members(
+                X, y, sample_weight, groups, counts, seeds, task
+            )
             self._counts = counts
             self._left_out = (counts == 0).T & usable[:, None]
             self._row_digests = frozenset(digest_rows(X))

@@ -159,7 +159,7 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         allow_nan = get_tags(self.estimator).input_tags.allow_nan
         return {"ensure_all_finite": "allow-nan" if allow_nan else True}
 
-    def _fit_members(self, X, y, sample_weight, counts, seeds, task):
+    def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
         if sample_weight is not None and not has_fit_parameter(
             self.estimator, "sample_weight"
         ):
@@ -167,10 +167,13 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
                 "sample_weight is given, but the fit method of estimator="
                 f"{self.estimator!r} does not take it."
             )
+        params = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if has_fit_parameter(self.estimator, "groups"):
+            params["groups"] = np.arange(len(y)) if groups is None else groups
         # Without the members of an earlier fit, which would travel to every worker.
         self.__dict__.pop("estimators_", None)
         fitted = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
-            delayed(_fit_member)(self, index, seed, count, X, y, sample_weight, task)
+            delayed(_fit_member)(self, index, seed, count, X, y, params, task)
             for index, (seed, count) in enumerate(zip(seeds, counts, strict=True))
         )
         self.estimators_, predictions = map(list, zip(*fitted, strict=True))
@@ -188,18 +191,18 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         return tags
 
 
-def _fit_member(ensemble, index, seed, count, X, y, sample_weight, task):
+def _fit_member(ensemble, index, seed, count, X, y, params, task):
     """Fit one member; return it and its predictions on all training rows."""
     member = clone(ensemble.estimator)
     _set_random_states(member, int(seed))
     rows = np.repeat(np.arange(len(y)), count)
-    fit_params = {} if sample_weight is None else {"sample_weight": sample_weight[rows]}
+    params = {name: values[rows] for name, values in params.items()}
     step = task.begin_step("member", index)
     if hasattr(member, "set_callbacks"):
         with step.propagate_callback_context(member):
-            member.fit(X[rows], y[rows], **fit_params)
+            member.fit(X[rows], y[rows], **params)
     else:
-        member.fit(X[rows], y[rows], **fit_params)
+        member.fit(X[rows], y[rows], **params)
     task.end(
         step,
         lambda: {**ensemble._single_member_attributes(), "estimators_": [member]},

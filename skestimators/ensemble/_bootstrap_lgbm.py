@@ -253,7 +253,7 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
             "verbosity": -1,
         }
 
-    def _fit_members(self, X, y, sample_weight, counts, seeds, task):
+    def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
         import_optional("lightgbm", extra="boosting", caller=self)
         from skestimators.ensemble._lgbm_members import bin_rows
 

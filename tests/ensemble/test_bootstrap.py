@@ -135,6 +135,25 @@ def test_groups_are_never_split(make):
         assert 0 < (count[:, 0] == 0).sum() < 50
 
 
+class Recorder(LinearRegression):
+    """Take groups, as a regressor does that holds some out for early stopping."""
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        self.groups_ = groups
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(60) // 4])
+def test_members_that_take_groups_get_them(groups):
+    X, y = friedman(60)
+    ensemble = BootstrapStackedRegressor(Recorder(), 3).fit(X, y, groups=groups)
+    of_row = np.arange(60) if groups is None else groups
+    for member, rows in zip(
+        ensemble.estimators_, ensemble.estimators_samples_, strict=True
+    ):
+        np.testing.assert_array_equal(member.groups_, of_row[rows])
+
+
 def test_groups_are_routed_through_a_search():
     X, y = friedman(120)
     groups = np.arange(120) // 4
