@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import pickle
 import re
+import warnings
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -172,7 +173,12 @@ def _read_safetensors(path):
 def _read_pickle(path):
     try:
         # fair-esm stores its settings as a Namespace, the one class let in.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with (
+            torch.serialization.safe_globals([argparse.Namespace]),
+            warnings.catch_warnings(),
+        ):
+            # Of pickle protocols; what they cannot express is an error all the same.
+            warnings.simplefilter("ignore")
             payload = torch.load(
                 path,
                 map_location="cpu",
@@ -221,6 +227,8 @@ def _canonical_names(tensors, path):
 
 def _fair_esm_name(name):
     module, _, kind = name.rpartition(".")
+    # The names of early versions of transformers, which still writes them.
+    kind = {"gamma": "weight", "beta": "bias"}.get(kind, kind)
     layer = re.match(r"encoder\.layer\.(\d+)\.(.*)", module)
     prefix, module = (f"layers.{layer[1]}.", layer[2]) if layer else ("", module)
     return f"{prefix}{_HUGGING_FACE_NAMES.get(module, module)}.{kind}"

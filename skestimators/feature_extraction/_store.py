@@ -144,7 +144,8 @@ class VectorStore:
     def _named_errors(self):
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        # SQLite quotes damaged text in its messages, which then cannot be decoded.
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._named(error) from error
 
     def _named(self, error):
@@ -201,8 +202,11 @@ class VectorStore:
                     part,
                 )
                 for key, value, checksum in rows:
-                    intact = isinstance(value, bytes) and len(value) == 4 * width
-                    if intact and _checksum(key, value) == checksum:
+                    # Damage may change the type of a column as well.
+                    if type(key) is not bytes or type(value) is not bytes:
+                        continue
+                    intact = _checksum(key, value) == checksum
+                    if intact and len(value) == 4 * width:
                         found[key] = np.frombuffer(value, dtype="<f4")
         return found
 
