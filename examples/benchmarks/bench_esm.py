@@ -273,7 +273,7 @@ def compare_large(n_repeats):
 
     # An embedder keeps one network in memory; here two take turns.
     networks = {d: _load(_esm_weights, d) for d in ("bfloat16", "int8")}
-    from skestimators.feature_extraction._esm_network import embed
+    from skestimators.feature_extraction._esm_engine import embed
 
     for dtype, network in networks.items():
         runs[f"ours {dtype}"] = lambda network=network: embed(
@@ -301,7 +301,7 @@ _MEMORY = """
 import resource, sys, warnings
 warnings.simplefilter("ignore")
 import torch, esm, numpy as np
-from skestimators.feature_extraction import ESMEmbedder, _esm_network, _esm_weights
+from skestimators.feature_extraction import ESMEmbedder
 torch.set_num_threads({threads})
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

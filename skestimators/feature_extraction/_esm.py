@@ -1,14 +1,11 @@
 """Embeddings of protein sequences by ESM-2."""
 
-import hashlib
 import os
 import warnings
-from contextlib import contextmanager, nullcontext
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -35,9 +32,8 @@ _SIZES = {
     "esm2_t48_15B_UR50D": (48, 5120, 40),
 }
 _RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWYXBUZO")
-_MAX_RESIDUES = 1022
-# Part of every key in the store: to be changed with what the numbers mean.
-_FORMAT = "ESM-2 embedding, version 1"
+# The longest sequences ESM-2 was trained on, without start and end.
+MAX_RESIDUES = 1022
 
 
 class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -247,8 +243,10 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         layers = _resolve_layers(self.layers, n_layers, self.model)
         self._sequences(X, reset=True)
         _import_fair_esm(self)
+        from skestimators.feature_extraction._esm_engine import resolve_dtype
+
         self.device_ = resolve_device(self.device)
-        _resolve_dtype(self.dtype, self.device_)
+        resolve_dtype(self.dtype, self.device_)
         self.seed_ = None
         if self.weights == "random":
             self.seed_ = draw_seed(self.random_state)
@@ -256,7 +254,7 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "ESMEmbedder(weights='random') embeds with an untrained network: its "
                 "vectors carry far less than those of the real weights.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         elif self.weights is not None:
             self._find_weights()
@@ -290,18 +288,18 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         unique, inverse = np.unique(sequences, return_inverse=True)
         lengths = np.array([len(sequence) for sequence in unique])
         vectors = np.empty((len(unique), self._n_features_out), dtype=np.float32)
-        run = _Run(self)
+        engine = self._engine()
 
         def batches(items):
             # The longest first, so that memory runs out at once if it does.
             items = items[np.argsort(-lengths[items], kind="stable")]
-            return run.batches(items, lengths[items])
+            return engine.batches(items, lengths[items])
 
         def compute(items):
-            return run.embed(list(unique[items]))
+            return engine.embed(list(unique[items]))
 
         def finished():
-            for items, computed in self._compute(run, unique, batches, compute):
+            for items, computed in self._compute(engine, unique, batches, compute):
                 vectors[items] = computed
                 yield len(items)
 
@@ -314,13 +312,13 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             pass
         return vectors[inverse]
 
-    def _compute(self, run, unique, batches, compute):
+    def _compute(self, engine, unique, batches, compute):
         """Yield (items, vectors), from the store if there is one."""
         if self.cache is None:
             for items in batches(np.arange(len(unique))):
                 yield items, compute(items)
             return
-        keys = [run.key(sequence) for sequence in unique]
+        keys = engine.keys(unique)
         with VectorStore(self.cache) as store:
             yield from compute_once(store, keys, batches, compute, self._n_features_out)
 
@@ -343,23 +341,23 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._iterate_residues(sequences)
 
     def _iterate_residues(self, sequences):
-        run = _Run(self)
+        engine = self._engine()
         lengths = np.array([len(sequence) for sequence in sequences])
-        for rows in run.batches(np.arange(len(sequences)), lengths):
-            yield from run.embed_residues(list(sequences[rows]))
+        for rows in engine.batches(np.arange(len(sequences)), lengths):
+            yield from engine.embed_residues(list(sequences[rows]))
 
     def _sequences(self, X, reset):
         sequences = validate_strings(self, X, reset=reset)
         for row, sequence in enumerate(sequences):
             _check_sequence(sequence, row, self.on_unknown)
-            if self.long_sequences == "error" and len(sequence) > _MAX_RESIDUES:
+            if self.long_sequences == "error" and len(sequence) > MAX_RESIDUES:
                 raise ValueError(
                     f"The sequence in row {row} has {len(sequence)} residues, more "
-                    f"than the {_MAX_RESIDUES} ESM-2 was trained on. Use "
+                    f"than the {MAX_RESIDUES} ESM-2 was trained on. Use "
                     "long_sequences='window' or 'truncate' to embed it."
                 )
         if self.long_sequences == "truncate":
-            sequences = np.array([s[:_MAX_RESIDUES] for s in sequences], dtype=object)
+            sequences = np.array([s[:MAX_RESIDUES] for s in sequences], dtype=object)
         return sequences
 
     def _find_weights(self):
@@ -373,98 +371,26 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             source = {"path": _esm_weights.find_checkpoint(self.weights, self.model)}
         return _esm_weights.Weights(self.model, _SIZES[self.model], esm, **source)
 
+    def _engine(self):
+        """Return what embeds, with its parameters resolved for this machine."""
+        from skestimators.feature_extraction._esm_engine import Engine, resolve_dtype
+
+        device = resolve_device(self.device)
+        return Engine(
+            self._find_weights(),
+            layers=_resolve_layers(self.layers, _SIZES[self.model][0], self.model),
+            pooling=self.pooling,
+            tokens_per_batch=self.tokens_per_batch,
+            dtype=resolve_dtype(self.dtype, device),
+            device=device,
+            n_jobs=self.n_jobs,
+        )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-class _Run:
-    """What one call of `transform` works with; the network is loaded when used.
-
-    Parameters
-    ----------
-    embedder : ESMEmbedder
-        A fitted embedder.
-    """
-
-    def __init__(self, embedder):
-        self.embedder = embedder
-        self.weights = embedder._find_weights()
-        self.layers = _resolve_layers(
-            embedder.layers, _SIZES[embedder.model][0], embedder.model
-        )
-        self.device = resolve_device(embedder.device)
-        self.dtype = _resolve_dtype(embedder.dtype, self.device)
-        self._key_prefix = None
-
-    def key(self, sequence):
-        """Return what a store knows the vector of a sequence by."""
-        if self._key_prefix is None:
-            from skestimators.feature_extraction._esm_weights import fingerprint
-
-            est = self.embedder
-            parts = (_FORMAT, est.model, fingerprint(self.weights), self.layers)
-            self._key_prefix = repr((*parts, est.pooling, self.dtype)).encode()
-        return hashlib.blake2b(
-            self._key_prefix + sequence.encode(), digest_size=32
-        ).digest()
-
-    def batches(self, items, lengths):
-        """Split items into arrays of a bounded number of tokens."""
-        from skestimators.feature_extraction._esm_network import batches_by_tokens
-
-        batches = batches_by_tokens(lengths + 2, self.embedder.tokens_per_batch)
-        return [items[batch] for batch in batches]
-
-    def embed(self, sequences):
-        """Return one vector for each sequence."""
-        from skestimators.feature_extraction._esm_network import embed
-
-        with self._network() as network:
-            vectors = embed(
-                network,
-                sequences,
-                self.layers,
-                self.embedder.pooling,
-                self.embedder.tokens_per_batch,
-            )
-        if not np.isfinite(vectors).all():
-            raise ValueError(
-                f"The network {self.embedder.model} gave values that are not finite: "
-                "its weights are damaged."
-            )
-        return vectors
-
-    def embed_residues(self, sequences):
-        """Return one array of vectors for each sequence."""
-        from skestimators.feature_extraction._esm_network import embed_residues
-
-        with self._network() as network:
-            return embed_residues(
-                network, sequences, self.layers, self.embedder.tokens_per_batch
-            )
-
-    @contextmanager
-    def _network(self):
-        from skestimators.feature_extraction._esm_weights import load_network
-
-        threads = self.embedder.n_jobs
-        with nullcontext() if threads is None else _torch_threads(threads):
-            yield load_network(self.weights, self.dtype, self.device)
-
-
-@contextmanager
-def _torch_threads(n_jobs):
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(effective_n_jobs(n_jobs))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_sequence(sequence, row, on_unknown):
@@ -501,20 +427,6 @@ def _resolve_layers(layers, n_layers, model):
             f"layers={layers!r} must name at least one layer, and none twice."
         )
     return resolved
-
-
-def _resolve_dtype(dtype, device):
-    """Turn "auto" into the type that suits the device."""
-    if dtype == "int8" and device != "cpu":
-        raise ValueError(
-            f"dtype='int8' is made for device='cpu', not {device!r}; use 'bfloat16'."
-        )
-    if dtype != "auto":
-        return dtype
-    import torch
-
-    on_cuda = torch.device(device).type == "cuda"
-    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported() else "float32"
 
 
 def _import_fair_esm(caller):

@@ -311,41 +311,44 @@ def compute_once(store, keys, batches, compute, width):
     items, vectors : ndarray of int, ndarray of shape (n_items, width)
         Finished items, each once, in no particular order.
     """
-    pending, pause = np.arange(len(keys)), 0.01
+    done, pause = np.zeros(len(keys), dtype=bool), 0.01
     while True:
         # Those that other processes finished in the meantime are found here as well.
-        found = store.get([keys[i] for i in pending], width)
-        here = np.array([keys[i] in found for i in pending], dtype=bool)
-        if here.any():
-            done = pending[here]
-            yield done, np.array([found[keys[i]] for i in done])
-        pending = pending[~here]
-        if not len(pending):
+        for items, vectors in _stored(store, keys, np.flatnonzero(~done), width):
+            done[items] = True
+            yield items, vectors
+        if done.all():
             return
-        n_computed = 0
-        for batch in batches(pending):
+        n_before = done.sum()
+        for batch in batches(np.flatnonzero(~done)):
             for items, vectors in _compute_claimed(store, keys, batch, compute, width):
-                n_computed += len(items)
-                pending = np.setdiff1d(pending, items)
+                done[items] = True
                 yield items, vectors
         # The rest is being computed elsewhere.
-        if len(pending) and not n_computed:
+        if done.sum() == n_before:
             time.sleep(pause)
             pause = min(2 * pause, 0.5)
 
 
+def _stored(store, keys, items, width):
+    """Yield (items, vectors) that the store has, in parts of bounded size."""
+    for start in range(0, len(items), _KEYS_PER_QUERY):
+        part = items[start : start + _KEYS_PER_QUERY]
+        found = store.get([keys[i] for i in part], width)
+        here = [i for i in part if keys[i] in found]
+        if here:
+            yield np.array(here), np.array([found[keys[i]] for i in here])
+
+
 def _compute_claimed(store, keys, batch, compute, width):
+    """Yield (items, vectors) of those in the batch that nobody else is computing."""
     mine = store.claim([keys[i] for i in batch])
-    batch = np.array([i for i in batch if keys[i] in mine], dtype=int)
-    if not len(batch):
-        return
+    missing = np.array([i for i in batch if keys[i] in mine], dtype=int)
     try:
         # Another process may have put some between the last look and the claim.
-        found = store.get([keys[i] for i in batch], width)
-        here = np.array([keys[i] in found for i in batch], dtype=bool)
-        if here.any():
-            yield batch[here], np.array([found[keys[i]] for i in batch[here]])
-        missing = batch[~here]
+        for items, vectors in _stored(store, keys, missing, width):
+            missing = np.setdiff1d(missing, items)
+            yield items, vectors
         if len(missing):
             vectors = compute(missing)
             store.put([keys[i] for i in missing], vectors)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from skestimators.feature_extraction import ESMEmbedder
-from skestimators.feature_extraction._esm_network import window_bounds
+from skestimators.feature_extraction._esm_engine import window_bounds
 
 SMALL = "esm2_t6_8M_UR50D"
 MIXED = (5, 50, 50, 131, 17, 300, 1, 50)
@@ -84,6 +84,15 @@ def test_n_jobs_sets_threads_for_the_call_only(embedder, mixed):
     actual = embedder.set_params(n_jobs=1).transform(mixed)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+@pytest.mark.parametrize("pooling", ["bos", "max"])
+def test_small_types_pool_single_sequences(dtype, pooling, embedder, mixed):
+    embedder.set_params(pooling=pooling).fit(mixed)
+    expected = embedder.transform(mixed[:1])
+    actual = embedder.set_params(dtype=dtype).transform(mixed[:1])
+    np.testing.assert_allclose(actual, expected, atol=0.2)
 
 
 def _centred_cosines(a, b):
@@ -223,7 +232,7 @@ def test_random_weights_are_those_of_fair_esm(mixed, fair_esm_tokens):
 
 
 def test_pickle_holds_no_weights_and_fit_loads_none(embedder, mixed, monkeypatch):
-    from skestimators.feature_extraction import _esm_weights
+    from skestimators.feature_extraction import _esm_engine
 
     expected = embedder.fit(mixed).transform(mixed)
     pickled = pickle.dumps(embedder)
@@ -233,7 +242,7 @@ def test_pickle_holds_no_weights_and_fit_loads_none(embedder, mixed, monkeypatch
     def fail(*args):
         raise AssertionError("the network was loaded")
 
-    monkeypatch.setattr(_esm_weights, "load_network", fail)
+    monkeypatch.setattr(_esm_engine, "load_network", fail)
     clone(embedder).fit(mixed).get_feature_names_out()
 
 
