@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from skestimators.feature_extraction._esm_network import ESM2
+from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import torch_seed
 
 _URL = "https://dl.fbaipublicfiles.com/fair-esm/models/{model}.pt"
@@ -158,12 +159,12 @@ def read_checkpoint(path, shapes, model):
 
 
 def _read_safetensors(path):
-    from safetensors import SafetensorError
+    library = import_optional("safetensors", extra="esm", caller="ESMEmbedder")
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except library.SafetensorError as error:
         raise ValueError(
             f"{path} cannot be read as a safetensors file ({error}); it may be "
             "damaged or incomplete."
@@ -191,7 +192,10 @@ def _read_pickle(path):
             "loading it could run code that is in it. Nothing was run. "
             f"({str(error).splitlines()[0]})"
         ) from error
-    except (RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except OSError:
+        raise
+    # Bytes that are no pickle can make the reader fail in any way.
+    except Exception as error:
         raise ValueError(
             f"{path} cannot be read as a torch checkpoint "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
@@ -239,7 +243,7 @@ def _check_shapes(found, shapes, path, model):
         raise ValueError(
             f"{path} is not an ESM-2 checkpoint: it has no embedding or no layers."
         )
-    width = found["embed_tokens.weight"].shape[-1]
+    width = found["embed_tokens.weight"].shape[-1:].numel()
     n_layers = len([name for name in found if name.endswith(".fc1.weight")])
     right_width = shapes["embed_tokens.weight"][-1]
     right_n_layers = len([name for name in shapes if name.endswith(".fc1.weight")])

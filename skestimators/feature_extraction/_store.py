@@ -16,6 +16,8 @@ _APPLICATION_ID = 0x736B6573
 _BUSY_SECONDS = 60.0
 _KEYS_PER_QUERY = 500
 _CHECKSUM_BYTES = 16
+# Tokens of the stores that are open in this process.
+_OPEN_HERE = set()
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
@@ -30,9 +32,16 @@ def _checksum(key, value):
     return hashlib.blake2b(key + value, digest_size=_CHECKSUM_BYTES).digest()
 
 
+def _this_process():
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 def _is_dead(owner):
-    """Tell whether the process that made a claim is known to have ended."""
-    host, _, pid = str(owner).partition("/")[0].rpartition(":")
+    """Tell whether who made a claim is known to have ended."""
+    process, _, token = str(owner).partition("/")
+    host, _, pid = process.rpartition(":")
+    if process == _this_process():
+        return token not in _OPEN_HERE
     # On Windows signal 0 would end the process; there claims run out by time only.
     if os.name != "posix" or host != socket.gethostname() or not pid.isdecimal():
         return False
@@ -78,7 +87,8 @@ class VectorStore:
     def __init__(self, path, *, claim_seconds=300.0):
         self.path = Path(path).expanduser().absolute()
         self.claim_seconds = claim_seconds
-        self._owner = f"{socket.gethostname()}:{os.getpid()}/{secrets.token_hex(4)}"
+        self._token = secrets.token_hex(8)
+        self._owner = f"{_this_process()}/{self._token}"
         self._connection = None
         with self._named_errors():
             if self.path.is_dir():
@@ -91,6 +101,7 @@ class VectorStore:
                 raise
 
     def _open(self):
+        _OPEN_HERE.add(self._token)
         # Transactions are begun by hand (isolation_level=None), where they are needed.
         self._connection = sqlite3.connect(
             self.path, timeout=_BUSY_SECONDS, isolation_level=None
@@ -278,6 +289,7 @@ class VectorStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        _OPEN_HERE.discard(self._token)
 
     def __enter__(self):
         return self

@@ -187,6 +187,15 @@ def test_claims_of_the_dead_and_the_slow_are_taken_over(path):
         assert other.claim([b"b"]) == {b"b"}
 
 
+def test_claims_of_a_closed_store_are_taken_over(path):
+    with VectorStore(path) as store:
+        closed = VectorStore(path)
+        assert closed.claim([b"a"]) == {b"a"}
+        assert store.claim([b"a"]) == set()
+        closed.close()
+        assert store.claim([b"a"]) == {b"a"}
+
+
 def test_failure_gives_the_claim_back(path):
     def fail(items):
         raise RuntimeError("out of memory")
