@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from instances import all_instances, example_data
 from numpydoc.validate import validate
@@ -72,3 +73,22 @@ def test_api_page_names_everything_public():
 def test_changelog_has_a_section_for_this_version():
     release = re.match(r"\d+\.\d+", skestimators.__version__).group()
     assert f"Version {release}" in (ROOT / "docs" / "changelog.rst").read_text()
+
+
+def _blocks(language):
+    return re.findall(
+        rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )
+
+
+def _numbers(text):
+    return [float(number) for number in re.findall(r"\d+\.\d+", text)]
+
+
+@pytest.mark.filterwarnings("ignore:ESMEmbedder")
+def test_readme_shows_what_its_code_prints(capsys):
+    """Numbers differ a little between processors, as does the order of near-ties."""
+    exec(_blocks("python")[0], {})
+    printed, shown = capsys.readouterr().out, _blocks("text")[0]
+    assert len(printed.splitlines()) == len(shown.splitlines())
+    np.testing.assert_allclose(_numbers(printed), _numbers(shown), atol=0.1)
