@@ -16,7 +16,6 @@ extensions = [
 ]
 autosummary_generate = True
 numpydoc_show_class_members = False
-autodoc_default_options = {"members": True, "inherited-members": False}
 templates_path = ["templates"]
 exclude_patterns = ["_build"]
 html_theme = "pydata_sphinx_theme"

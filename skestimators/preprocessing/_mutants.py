@@ -33,10 +33,10 @@ class MutantSequenceBuilder(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     n_features_in_ : int
-        Number of features seen during :term:`fit`, always 1.
+        Number of features seen during `fit`, always 1.
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen during :term:`fit`. Defined only when `X` is a DataFrame
+        Name of the column seen during `fit`. Defined only when `X` is a DataFrame
         whose column name is a string.
 
     See Also
