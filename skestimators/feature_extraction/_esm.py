@@ -12,10 +12,12 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skestimators.feature_extraction._store import VectorStore, compute_once
+from skestimators.utils._callbacks import fit_task
 from skestimators.utils._device import resolve_device
 from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
@@ -36,7 +38,12 @@ _RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWYXBUZO")
 MAX_RESIDUES = 1022
 
 
-class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ESMEmbedder(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     """Turn protein sequences into vectors with the language model ESM-2.
 
     `fit` checks parameters and input; the network is loaded when it is first needed,
@@ -239,6 +246,11 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         FileNotFoundError
             If the file that `weights` names does not exist.
         """
+        with fit_task(self, max_steps=0, X=X):
+            self._set_up(X)
+        return self
+
+    def _set_up(self, X):
         n_layers, width, _ = _SIZES[self.model]
         layers = _resolve_layers(self.layers, n_layers, self.model)
         self._sequences(X, reset=True)
@@ -254,12 +266,11 @@ class ESMEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "ESMEmbedder(weights='random') embeds with an untrained network: its "
                 "vectors carry far less than those of the real weights.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         elif self.weights is not None:
             self._find_weights()
         self._n_features_out = len(layers) * width
-        return self
 
     def transform(self, X):
         """Embed sequences.

@@ -4,13 +4,15 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skestimators.utils._callbacks import fit_task
 from skestimators.utils._mutants import MutantCodec
 from skestimators.utils._strings import check_strings, validate_strings
 
 
-class MutantSequenceBuilder(TransformerMixin, BaseEstimator):
+class MutantSequenceBuilder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Build the sequences of mutants from their codes.
 
     A code lists substitutions, each the wild-type residue, its position and the new
@@ -102,8 +104,9 @@ class MutantSequenceBuilder(TransformerMixin, BaseEstimator):
             If the wild type has anything but capital letters, or `X` anything but
             strings.
         """
-        self._codec()
-        validate_strings(self, X, reset=True)
+        with fit_task(self, max_steps=0, X=X):
+            self._codec()
+            validate_strings(self, X, reset=True)
         return self
 
     def transform(self, X):
