@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed, torch_seed
+from skestimators.utils._validation import check_finite_target, check_groups
 from skestimators.utils._validation_split import split_validation
 
 
@@ -187,7 +188,8 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             Targets; converted to float32.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the loss; scaled to a mean of one.
+            Weight of each row in the loss; scaled to a mean of one. Rows of weight
+            zero are left out.
 
         groups : array-like of shape (n_samples,), default=None
             Rows of a group are never split by `early_stopping`.
@@ -211,12 +213,19 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         import_optional("skorch", extra="torch", caller=self)
         from skestimators.utils._device import resolve_device
 
+        check_finite_target(y)
         X, y = validate_data(
             self, X, y, dtype=np.float32, y_numeric=True, multi_output=True
         )
         weight = _check_sample_weight(
             sample_weight, X, dtype=np.float32, ensure_non_negative=True
         )
+        if groups is not None:
+            groups = check_groups(groups, len(X))
+        # A row without weight counts nowhere, least of all among those held out.
+        if not (counts := weight > 0).all():
+            X, y, weight = X[counts], y[counts], weight[counts]
+            groups = None if groups is None else groups[counts]
         self._check_layer_sizes()
         self._y_ndim = y.ndim
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
@@ -237,7 +246,7 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 max_steps=self.max_epochs,
                 X=X,
                 y=y,
-                metadata={"sample_weight": sample_weight},
+                metadata={"sample_weight": None if sample_weight is None else weight},
             ) as task,
             torch_seed(seed),
         ):

@@ -1,9 +1,13 @@
 """Seeding of torch that leaves the caller's random state as it was."""
 
+import threading
 from contextlib import contextmanager
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+# torch draws initial weights and dropout from one generator for the whole process.
+_GENERATOR_LOCK = threading.RLock()
 
 
 def draw_seed(random_state):
@@ -26,6 +30,9 @@ def draw_seed(random_state):
 def torch_seed(seed):
     """Seed torch's generators inside a `with` block and restore them after it.
 
+    Threads take turns: two that drew from the generators at the same time would get
+    numbers that depend on which was faster.
+
     Parameters
     ----------
     seed : int
@@ -38,6 +45,7 @@ def torch_seed(seed):
     """
     import torch
 
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    devices = range(torch.cuda.device_count())
+    with _GENERATOR_LOCK, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

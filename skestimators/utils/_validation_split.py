@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.utils import check_array, check_consistent_length
 
 
 def split_validation(n_samples, *, validation_fraction, groups=None, random_state=None):
@@ -16,7 +15,7 @@ def split_validation(n_samples, *, validation_fraction, groups=None, random_stat
     validation_fraction : float
         Share of the rows, or of the groups, that is held out.
 
-    groups : array-like of shape (n_samples,) or None, default=None
+    groups : ndarray of int of shape (n_samples,) or None, default=None
         Rows of one group stay on one side.
 
     random_state : int, RandomState instance or None, default=None
@@ -30,13 +29,11 @@ def split_validation(n_samples, *, validation_fraction, groups=None, random_stat
     Raises
     ------
     ValueError
-        If one side would be empty, or `groups` does not have one entry a row.
+        If one side would be empty.
     """
     rows = np.arange(n_samples)
     splitter = ShuffleSplit
     if groups is not None:
-        groups = check_array(groups, ensure_2d=False, dtype=None)
-        check_consistent_length(rows, groups)
         splitter = GroupShuffleSplit
     split = splitter(1, test_size=validation_fraction, random_state=random_state)
     try:

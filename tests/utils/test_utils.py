@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from skestimators.utils._device import resolve_device
 from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
 from skestimators.utils._seeding import draw_seed, torch_seed
+from skestimators.utils._validation import check_finite_target, check_groups
 from skestimators.utils._validation_split import split_validation
 
 
@@ -56,8 +60,51 @@ def test_split_validation_covers_all_rows_once(grouped):
     assert len(validation) == 15
     if grouped:
         assert not set(groups[train]) & set(groups[validation])
-        with pytest.raises(ValueError, match="inconsistent"):
-            split_validation(60, validation_fraction=0.25, groups=groups[1:])
+
+
+def test_groups_of_any_type_are_numbered():
+    np.testing.assert_array_equal(check_groups(["b", "a", "b"], 3), [0, 1, 0])
+    np.testing.assert_array_equal(check_groups(np.array([2.5, 2.5, 1]), 3), [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (["a", None, "b"], "groups has no label.*row 1"),
+        ([0.0, 1.0, np.nan], "groups has no label.*row 2"),
+        ([0, 1], "inconsistent"),
+        ([[0, 1], [0, 1], [0, 1]], "groups must have one dimension"),
+    ],
+)
+def test_bad_groups_are_named(groups, message):
+    with pytest.raises(ValueError, match=message):
+        check_groups(groups, 3)
+
+
+@pytest.mark.parametrize(("bad", "what"), [(np.nan, "NaN"), (-np.inf, "infinity")])
+def test_row_of_a_bad_target_is_named(bad, what):
+    y = np.zeros((5, 2))
+    check_finite_target(y)
+    check_finite_target(["left", "to others"])
+    y[3, 1] = bad
+    with pytest.raises(ValueError, match=f"y contains {what}.*row 3.*1 time"):
+        check_finite_target(y)
+
+
+def test_threads_take_turns_with_the_generator():
+    def draw(seed):
+        with torch_seed(seed):
+            draws = []
+            for _ in range(20):
+                draws.append(torch.rand(3))
+                time.sleep(0.001)
+            return torch.stack(draws)
+
+    alone = [draw(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(draw, range(4)))
+    for a, b in zip(alone, together, strict=True):
+        assert torch.equal(a, b)
 
 
 def test_track_is_silent_unless_asked(capsys):
