@@ -10,13 +10,16 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils._chunking import get_chunk_n_rows
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    RealNotInt,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import (
     _check_sample_weight,
     _num_samples,
-    check_consistent_length,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 
@@ -30,6 +33,7 @@ from skestimators.ensemble._resampling import draw_bootstrap_counts
 from skestimators.ensemble._suggest import SuggestMixin
 from skestimators.ensemble._suggestion import digest_rows
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._validation import check_finite_target, check_groups
 
 # More rows at a time are not faster, and this many keep memory low.
 _MAX_CHUNK_ROWS = 65_536
@@ -94,6 +98,8 @@ class BaseBootstrapStacked(
             are all in the bag or all out of it. Members whose `fit` takes groups, to
             hold out some for early stopping for example, get those of their rows; and
             if none are given, the numbers of the rows, lest copies of a row are parted.
+            A member that passes groups on, such as a pipeline, gets them if metadata
+            routing is enabled and one of its steps requests them.
 
         Returns
         -------
@@ -106,6 +112,7 @@ class BaseBootstrapStacked(
             If there are fewer than two rows, or groups, of positive weight; or if `y`
             has more than one column, nan or infinity.
         """
+        check_finite_target(y)
         X, y = validate_data(
             self, X, y, y_numeric=True, ensure_min_samples=2, **self._input_checks()
         )
@@ -114,8 +121,7 @@ class BaseBootstrapStacked(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
         if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(X, groups)
+            groups = check_groups(groups, len(y))
         usable = np.ones(len(y), bool) if sample_weight is None else sample_weight > 0
         random_state = check_random_state(self.random_state)
         counts = draw_bootstrap_counts(
@@ -274,6 +280,8 @@ class BaseBootstrapStacked(
         y_ucb : ndarray of shape (n_samples,)
             The bound, in the unit of the target.
         """
+        constraints = {"beta": [Interval(Real, 0, None, closed="left"), None]}
+        validate_parameter_constraints(constraints, {"beta": beta}, "predict_ucb")
         mean, std = self.predict(X, return_std=True)
         return upper_confidence_bound(mean, std, self.beta if beta is None else beta)
 
@@ -314,10 +322,11 @@ class BaseBootstrapStacked(
                jackknife+-after-bootstrap." NeurIPS.
         """
         check_is_fitted(self)
-        if not 0 < confidence_level < 1:
-            raise ValueError(
-                f"confidence_level must be between 0 and 1, got {confidence_level!r}."
-            )
+        validate_parameter_constraints(
+            {"confidence_level": [Interval(Real, 0, 1, closed="neither")]},
+            {"confidence_level": confidence_level},
+            "predict_interval",
+        )
         rows = np.isfinite(self._oob_residuals)
         if not rows.any():
             raise ValueError(

@@ -4,7 +4,14 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble._base import _set_random_states
 from sklearn.utils import get_tags
+from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    get_routing_for_object,
+    process_routing,
+)
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
@@ -45,7 +52,8 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
     alpha : float, default=1.0
         Regularisation of the stacking. For `"oob"`, 1 stands for the prior belief that
         a weight lies between 0 and `2 / n_estimators` (three standard deviations), and
-        infinity gives the plain mean; for `"in_sample"` it is Ridge's `alpha`.
+        a very large value gives the plain mean; for `"in_sample"` it is Ridge's
+        `alpha`.
 
     beta : float, default=1.5
         Weight of the uncertainty in :meth:`predict_ucb` and :meth:`suggest`.
@@ -160,16 +168,7 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         return {"ensure_all_finite": "allow-nan" if allow_nan else True}
 
     def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
-        if sample_weight is not None and not has_fit_parameter(
-            self.estimator, "sample_weight"
-        ):
-            raise ValueError(
-                "sample_weight is given, but the fit method of estimator="
-                f"{self.estimator!r} does not take it."
-            )
-        params = {} if sample_weight is None else {"sample_weight": sample_weight}
-        if has_fit_parameter(self.estimator, "groups"):
-            params["groups"] = np.arange(len(y)) if groups is None else groups
+        params = self._member_fit_params(sample_weight, groups, len(y))
         # Without the members of an earlier fit, which would travel to every worker.
         self.__dict__.pop("estimators_", None)
         fitted = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
@@ -178,6 +177,40 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         )
         self.estimators_, predictions = map(list, zip(*fitted, strict=True))
         return np.column_stack(predictions)
+
+    def _member_fit_params(self, sample_weight, groups, n_samples):
+        """Return what the members' fit is given beside X and y, for all rows."""
+        params = {"sample_weight": sample_weight, "groups": groups}
+        params = {name: value for name, value in params.items() if value is not None}
+        if _routing_enabled():
+            routing = get_routing_for_object(self.estimator)
+            if groups is None and routing.consumes("fit", ["groups"]):
+                params["groups"] = np.arange(n_samples)
+            return process_routing(self, "fit", **params).estimator.fit
+        if "sample_weight" in params and not has_fit_parameter(
+            self.estimator, "sample_weight"
+        ):
+            raise ValueError(
+                "sample_weight is given, but the fit method of estimator="
+                f"{self.estimator!r} does not take it."
+            )
+        params.pop("groups", None)
+        if has_fit_parameter(self.estimator, "groups"):
+            params["groups"] = np.arange(n_samples) if groups is None else groups
+        return params
+
+    def get_metadata_routing(self):
+        """Get metadata routing of this object.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            The ensemble takes sample weight and groups itself, and passes on to the
+            members' `fit` what they request.
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return router.add(estimator=self.estimator, method_mapping=mapping)
 
     def _predict_members(self, X):
         predictions = Parallel(n_jobs=self.n_jobs, require="sharedmem")(

@@ -81,7 +81,8 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
     alpha : float, default=1.0
         Regularisation of the stacking. For `"oob"`, 1 stands for the prior belief that
         a weight lies between 0 and `2 / n_estimators` (three standard deviations), and
-        infinity gives the plain mean; for `"in_sample"` it is Ridge's `alpha`.
+        a very large value gives the plain mean; for `"in_sample"` it is Ridge's
+        `alpha`.
 
     beta : float, default=1.5
         Weight of the uncertainty in :meth:`predict_ucb` and :meth:`suggest`.
@@ -266,10 +267,13 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
                 stacklevel=3,
             )
         params = self._lightgbm_params()
-        if sample_weight is None:
-            sample_weight = np.ones(len(y))
-        weights = counts * (sample_weight / sample_weight.mean())
-        binned = bin_rows(X, y, params)
+        # Rows of weight zero take no part in the bins either.
+        usable, weights = slice(None), counts
+        if sample_weight is not None:
+            usable = np.flatnonzero(sample_weight)
+            sample_weight = sample_weight[usable]
+            weights = counts[:, usable] * (sample_weight / sample_weight.mean())
+        binned = bin_rows(X[usable], y[usable], params)
         fitted = Parallel(
             n_jobs=self.n_jobs, verbose=self.verbose, require="sharedmem"
         )(

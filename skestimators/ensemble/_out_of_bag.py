@@ -130,10 +130,12 @@ def jackknife_after_bootstrap(predictions, left_out, residuals, confidence_level
     interval[:, 0] = -np.inf
     if rank < 1:
         return interval
+    rank = min(rank, n_samples)
     means = predictions @ (left_out / left_out.sum(axis=1, keepdims=True)).T
     for end, sign in enumerate((-1.0, 1.0)):
         kth = rank - 1 if sign < 0 else n_samples - rank
         values = means + sign * residuals
         values.partition(kth, axis=1)
         interval[:, end] = values[:, kth]
-    return interval
+    # At levels far below one half the two quantiles may pass each other.
+    return np.sort(interval, axis=1)

@@ -28,7 +28,7 @@ def draw_bootstrap_counts(n_resamples, usable, *, max_samples, groups, random_st
 
     Returns
     -------
-    counts : ndarray of uint16 of shape (n_resamples, n_samples)
+    counts : ndarray of uint32 of shape (n_resamples, n_samples)
         0 means that the row is out of the bag.
 
     Raises
@@ -48,7 +48,7 @@ def draw_bootstrap_counts(n_resamples, usable, *, max_samples, groups, random_st
             f"Bootstrap resampling needs at least 2 {what}, got {n_units}."
         )
     n_draws = _n_draws(max_samples, n_units)
-    counts = np.zeros((n_resamples, len(usable)), dtype=np.uint16)
+    counts = np.zeros((n_resamples, len(usable)), dtype=np.uint32)
     for resample in counts:
         drawn = random_state.randint(n_units, size=n_draws)
         resample[rows] = np.bincount(drawn, minlength=n_units)[unit_of_row]

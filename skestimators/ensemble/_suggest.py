@@ -1,9 +1,14 @@
 """Suggestion of the candidates to measure next, by any ensemble with a spread."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skestimators.ensemble._acquisition import (
@@ -19,7 +24,13 @@ from skestimators.ensemble._suggestion import (
     digest_rows,
 )
 
-_STRATEGIES = ("ucb", "ei", "pi", "thompson", "std", "mean")
+_CONSTRAINTS = {
+    "n_suggestions": [Interval(Integral, 1, None, closed="left")],
+    "strategy": [StrOptions({"ucb", "ei", "pi", "thompson", "std", "mean"})],
+    "beta": [Interval(Real, 0, None, closed="left"), None],
+    "best": [Interval(Real, None, None, closed="neither"), None],
+    "diversity": [Interval(Real, 0, 1, closed="both")],
+}
 
 
 class SuggestMixin:
@@ -99,7 +110,13 @@ class SuggestMixin:
                reranking for reordering documents and producing summaries." SIGIR.
         """
         check_is_fitted(self)
-        _check_suggest_parameters(n_suggestions, strategy, diversity)
+        _check_suggest_parameters(
+            n_suggestions=n_suggestions,
+            strategy=strategy,
+            beta=beta,
+            best=best,
+            diversity=diversity,
+        )
         n_candidates = _num_samples(X_pool)
         allowed = allowed_candidates(exclude, n_candidates)
         rng = check_random_state(
@@ -148,15 +165,8 @@ class SuggestMixin:
         return mean if strategy == "mean" else std
 
 
-def _check_suggest_parameters(n_suggestions, strategy, diversity):
+def _check_suggest_parameters(**params):
     """Raise ValueError if a parameter of `suggest` is out of its range."""
-    if not isinstance(n_suggestions, Integral) or n_suggestions < 1:
-        raise ValueError(
-            f"n_suggestions must be a positive integer, got {n_suggestions!r}."
-        )
-    if strategy not in _STRATEGIES:
-        raise ValueError(f"strategy must be one of {_STRATEGIES}, got {strategy!r}.")
-    if not 0 <= diversity <= 1:
-        raise ValueError(f"diversity must be between 0 and 1, got {diversity!r}.")
-    if diversity > 0 and strategy == "thompson":
+    validate_parameter_constraints(_CONSTRAINTS, params, caller_name="suggest")
+    if params["diversity"] > 0 and params["strategy"] == "thompson":
         raise ValueError("diversity must be 0 with strategy='thompson'.")

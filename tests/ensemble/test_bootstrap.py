@@ -3,12 +3,12 @@ import pytest
 from joblib import parallel_config
 from scipy.stats import spearmanr
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import make_friedman1
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +16,7 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBRegressor
 
 from skestimators.ensemble import BootstrapStackedLGBM, BootstrapStackedRegressor
+from skestimators.neural_network import TorchMLPRegressor
 
 
 def friedman(n_samples=300, noise=1.0):
@@ -159,14 +160,54 @@ def test_groups_are_routed_through_a_search():
     groups = np.arange(120) // 4
     with config_context(enable_metadata_routing=True):
         ensemble = boosters(5).set_fit_request(groups=True)
-        scores = cross_val_score(
+        fits = cross_validate(
             make_pipeline(StandardScaler(), ensemble),
             X,
             y,
             cv=GroupKFold(3),
             params={"groups": groups},
-        )
-    assert np.isfinite(scores).all()
+            return_estimator=True,
+        )["estimator"]
+    for pipeline in fits:
+        for rows in pipeline[-1].estimators_samples_:
+            # Rows come in fours, each as often as the other three.
+            counts = np.bincount(rows, minlength=80).reshape(-1, 4)
+            assert (counts == counts[:, :1]).all()
+
+
+class _TellsGroups(RegressorMixin, BaseEstimator):
+    """A mean that remembers what its fit was given."""
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        self.given_ = {"sample_weight": sample_weight, "groups": groups}
+        self.mean_ = np.average(y, weights=sample_weight)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["groups", "none"])
+def test_groups_and_weights_reach_the_step_of_a_member_that_is_a_pipeline(given):
+    X, y = friedman(40)
+    groups = np.arange(40) // 4 if given else None
+    weight = np.linspace(1, 2, 40)
+    with config_context(enable_metadata_routing=True):
+        last = _TellsGroups().set_fit_request(groups=True, sample_weight=True)
+        member = make_pipeline(StandardScaler(), last)
+        member[0].set_fit_request(sample_weight=False)
+        ensemble = BootstrapStackedRegressor(member, 3, random_state=0)
+        ensemble.fit(X, y, sample_weight=weight, groups=groups)
+        for fitted, rows in zip(
+            ensemble.estimators_, ensemble.estimators_samples_, strict=True
+        ):
+            told = fitted[-1].given_
+            # Without groups a row and its copies are one.
+            np.testing.assert_array_equal(told["groups"], rows // 4 if given else rows)
+            np.testing.assert_array_equal(told["sample_weight"], weight[rows])
+        last.set_fit_request(groups=False, sample_weight=True)
+        ensemble.fit(X, y, sample_weight=weight, groups=groups)
+        assert ensemble.estimators_[0][-1].given_["groups"] is None
 
 
 @both
@@ -196,6 +237,8 @@ def test_rows_of_weight_zero_are_left_out(make):
     assert np.isnan(ensemble.oob_prediction_[:50]).all()
     assert np.abs(ensemble.predict(X)).max() < 100
     assert np.abs(ensemble.predict_interval(X)).max() < 100
+    without = make().fit(X[50:], y[50:])
+    np.testing.assert_array_equal(ensemble.predict_all(X), without.predict_all(X))
 
 
 def test_weight_needs_an_estimator_that_takes_it():
@@ -235,6 +278,16 @@ def test_results_do_not_depend_on_jobs(make, backend):
     np.testing.assert_array_equal(alone.coef_, together.coef_)
 
 
+def test_networks_do_not_depend_on_jobs_in_threads():
+    """They draw from one generator, so that they must take turns."""
+    X, y = friedman(80)
+    network = TorchMLPRegressor((8,), dropout=0.2, max_epochs=3)
+    alone = BootstrapStackedRegressor(network, 4, random_state=0).fit(X, y)
+    with parallel_config("threading", n_jobs=2):
+        together = clone(alone).fit(X, y)
+        np.testing.assert_array_equal(alone.predict_all(X), together.predict_all(X))
+
+
 def test_any_regressor_is_seeded_through_nested_parameters():
     X, y = friedman(100)
     forest = make_pipeline(StandardScaler(), RandomForestRegressor(5))
@@ -268,8 +321,14 @@ def test_members_that_take_nan_get_it_and_others_say_no():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda X, y: (X, np.where(np.arange(50) == 7, np.nan, y)), "y contains NaN"),
-        (lambda X, y: (X, np.where(np.arange(50) == 7, np.inf, y)), "y contains inf"),
+        (
+            lambda X, y: (X, np.where(np.arange(50) == 7, np.nan, y)),
+            "y contains NaN.*row 7",
+        ),
+        (
+            lambda X, y: (X, np.where(np.arange(50) == 7, np.inf, y)),
+            "y contains inf.*row 7",
+        ),
         (lambda X, y: (X, np.column_stack([y, y])), "y should be a 1d array"),
         (lambda X, y: (X[:1], y[:1]), "minimum of 2 is required"),
         (lambda X, y: (X, y, np.arange(50) == 1), "2 rows of positive sample_weight"),
@@ -286,7 +345,9 @@ def test_bad_input_of_fit(make, change, message):
 @pytest.mark.parametrize("level", [0, 1, 90])
 def test_bad_confidence_level(level):
     X, y = friedman(50)
-    with pytest.raises(ValueError, match="confidence_level must be between 0 and 1"):
+    with pytest.raises(
+        ValueError, match=r"confidence_level.*must be a float in the range"
+    ):
         trees(2).fit(X, y).predict_interval(X, level)
 
 

@@ -162,11 +162,15 @@ def test_frame_with_feature_names(data):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"n_suggestions": 0}, "n_suggestions must be a positive integer"),
+        ({"n_suggestions": 0}, "n_suggestions.*must be an int"),
         ({"n_suggestions": 701}, "only 700 of the 700 candidates"),
         ({"n_suggestions": 600, "exclude": np.arange(200)}, "only 500 of the 700"),
-        ({"strategy": "best"}, "strategy must be one of"),
-        ({"diversity": 1.5}, "diversity must be between 0 and 1"),
+        ({"strategy": "best"}, "strategy.*must be a str among"),
+        ({"diversity": 1.5}, "diversity.*must be a float in the range"),
+        ({"diversity": None}, "diversity.*must be a float in the range"),
+        ({"beta": -1.0}, "beta.*must be a float in the range"),
+        ({"beta": np.nan}, "beta.*must be a float in the range"),
+        ({"strategy": "ei", "best": np.nan}, "best.*must be a float"),
         ({"diversity": 0.5, "strategy": "thompson"}, "diversity must be 0"),
         ({"exclude": [700]}, "index 700, but X_pool has 700 rows"),
         ({"exclude": np.zeros(3, bool)}, "mask of 3 values"),
