@@ -16,6 +16,11 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skestimators.feature_extraction._esm_models import (
+    MAX_RESIDUES,
+    RESIDUES,
+    SIZES,
+)
 from skestimators.feature_extraction._store import VectorStore, compute_once
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._device import resolve_device
@@ -23,19 +28,6 @@ from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
 from skestimators.utils._seeding import draw_seed
 from skestimators.utils._strings import validate_strings
-
-# Number of layers, width and number of attention heads.
-_SIZES = {
-    "esm2_t6_8M_UR50D": (6, 320, 20),
-    "esm2_t12_35M_UR50D": (12, 480, 20),
-    "esm2_t30_150M_UR50D": (30, 640, 20),
-    "esm2_t33_650M_UR50D": (33, 1280, 20),
-    "esm2_t36_3B_UR50D": (36, 2560, 40),
-    "esm2_t48_15B_UR50D": (48, 5120, 40),
-}
-_RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWYXBUZO")
-# The longest sequences ESM-2 was trained on, without start and end.
-MAX_RESIDUES = 1022
 
 
 class ESMEmbedder(
@@ -175,7 +167,7 @@ class ESMEmbedder(
     """
 
     _parameter_constraints: dict = {
-        "model": [StrOptions(set(_SIZES))],
+        "model": [StrOptions(set(SIZES))],
         "weights": [str, os.PathLike, None],
         "layers": [Integral, list, tuple],
         "pooling": [StrOptions({"mean", "mean_with_special", "max", "bos"})],
@@ -251,7 +243,7 @@ class ESMEmbedder(
         return self
 
     def _set_up(self, X):
-        n_layers, width, _ = _SIZES[self.model]
+        n_layers, width, _ = SIZES[self.model]
         layers = _resolve_layers(self.layers, n_layers, self.model)
         self._sequences(X, reset=True)
         _import_fair_esm(self)
@@ -380,7 +372,7 @@ class ESMEmbedder(
             source = {"seed": self.seed_}
         else:
             source = {"path": _esm_weights.find_checkpoint(self.weights, self.model)}
-        return _esm_weights.Weights(self.model, _SIZES[self.model], esm, **source)
+        return _esm_weights.Weights(self.model, SIZES[self.model], esm, **source)
 
     def _engine(self):
         """Return what embeds, with its parameters resolved for this machine."""
@@ -389,7 +381,7 @@ class ESMEmbedder(
         device = resolve_device(self.device)
         return Engine(
             self._find_weights(),
-            layers=_resolve_layers(self.layers, _SIZES[self.model][0], self.model),
+            layers=_resolve_layers(self.layers, SIZES[self.model][0], self.model),
             pooling=self.pooling,
             tokens_per_batch=self.tokens_per_batch,
             dtype=resolve_dtype(self.dtype, device),
@@ -400,6 +392,7 @@ class ESMEmbedder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
 
@@ -407,10 +400,10 @@ class ESMEmbedder(
 def _check_sequence(sequence, row, on_unknown):
     if not sequence:
         raise ValueError(f"The sequence in row {row} is empty.")
-    if _RESIDUES.issuperset(sequence):
+    if RESIDUES.issuperset(sequence):
         return
     for position, residue in enumerate(sequence, 1):
-        if residue in _RESIDUES or (on_unknown == "unk" and not residue.islower()):
+        if residue in RESIDUES or (on_unknown == "unk" and not residue.islower()):
             continue
         if residue.islower():
             hint = "lower case is not accepted; use .upper() if it means nothing"

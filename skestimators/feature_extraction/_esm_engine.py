@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from joblib import effective_n_jobs
 
-from skestimators.feature_extraction._esm import MAX_RESIDUES
+from skestimators.feature_extraction._esm_models import MAX_RESIDUES
 from skestimators.feature_extraction._esm_weights import fingerprint, load_network
 
 # Each residue of a long sequence sees at least this many neighbours on either side.

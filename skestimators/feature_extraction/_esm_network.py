@@ -4,11 +4,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from skestimators.feature_extraction._esm_models import RESIDUES
+
 # Embeddings were trained with 12 % of the tokens zeroed; without a mask token fair-esm
 # makes up for it by this factor.
 _TOKEN_DROPOUT_SCALE = 1 - 0.15 * 0.8
 # Attention scores of one step, few enough to stay in the processor's cache.
 _SCORES_IN_CACHE = 2**20
+# Rows that stay there while they are quantised, multiplied and scaled back.
+_ROWS_IN_CACHE = 256
 
 
 class Int8Linear(torch.nn.Module):
@@ -33,13 +37,18 @@ class Int8Linear(torch.nn.Module):
 
     def forward(self, x):
         """Return `x @ weight.T + bias` in the type of `x`."""
-        scale = x.abs().amax(1, keepdim=True).float().clamp_(min=1e-12).div_(127)
-        quantised = x.float().div(scale).round_().to(torch.int8)
-        # No public function multiplies 8-bit matrices without the deprecated
-        # quantised tensors.
-        product = torch._int_mm(quantised, self.weight)
-        out = product.float().mul_(scale)
-        return torch.addcmul(self.bias, out, self.scale).to(x.dtype)
+        out = x.new_empty(len(x), self.weight.shape[1])
+        for start in range(0, len(x), _ROWS_IN_CACHE):
+            part = slice(start, start + _ROWS_IN_CACHE)
+            rows = x[part].float()
+            scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(127)
+            quantised = rows.div(scale).round_().to(torch.int8)
+            # No public function multiplies 8-bit matrices without the deprecated
+            # quantised tensors.
+            product = torch._int_mm(quantised, self.weight).float()
+            product.mul_(scale).mul_(self.scale).add_(self.bias)
+            out[part] = product
+        return out
 
 
 def _linear(weight, bias, dtype):
@@ -191,10 +200,12 @@ class ESM2(torch.nn.Module):
     def __init__(self, tensors, n_heads, dtype, alphabet):
         super().__init__()
         self.start, self.end = alphabet.cls_idx, alphabet.eos_idx
-        # One token for each character that fits in a byte.
-        self.token_of = np.array([alphabet.get_idx(chr(i)) for i in range(256)])
+        # One token for each character that fits in a byte. The alphabet has tokens of
+        # its own for gaps and full stops, which no sequence here may mean.
+        letters = [chr(i) if chr(i) in RESIDUES else "<unk>" for i in range(256)]
+        self.token_of = np.array([alphabet.get_idx(letter) for letter in letters])
         self.layers = torch.nn.ModuleList()
-        pending, index = {}, 0
+        pending = {}
         for name, tensor in tensors:
             if not name.startswith("layers."):
                 tensor = tensor.float().clone()
@@ -204,7 +215,7 @@ class ESM2(torch.nn.Module):
             # 16 tensors make a layer; built at once, it lets go of the originals.
             if len(pending) == 16:
                 self.layers.append(Layer(pending, n_heads, dtype))
-                pending, index = {}, index + 1
+                pending = {}
         self.head_width = self.embed_tokens_weight.shape[1] // n_heads
         self.eval()
 

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import pickle
 import re
+import threading
 import warnings
 import zipfile
 from functools import lru_cache
@@ -14,6 +15,8 @@ import torch
 from skestimators.feature_extraction._esm_network import ESM2
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import torch_seed
+
+_LOADING = threading.Lock()
 
 _URL = "https://dl.fbaipublicfiles.com/fair-esm/models/{model}.pt"
 
@@ -378,7 +381,6 @@ def fingerprint(weights):
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
 def load_network(weights, dtype, device):
     """Build a network, or return the one built last if it is the same.
 
@@ -400,6 +402,13 @@ def load_network(weights, dtype, device):
     network : ESM2
         The network.
     """
+    # Threads that need the same network wait for the first to build it.
+    with _LOADING:
+        return _build_network(weights, dtype, device)
+
+
+@lru_cache(maxsize=1)
+def _build_network(weights, dtype, device):
     dtype = dtype if dtype == "int8" else getattr(torch, dtype)
     alphabet = weights.esm.Alphabet.from_architecture("ESM-1b")
     with torch_seed(weights.seed or 0):

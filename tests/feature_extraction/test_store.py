@@ -206,8 +206,8 @@ def test_failure_gives_the_claim_back(path):
         assert other.claim(KEYS) == set(KEYS)
 
 
-def _compute_in_process(path, start, queue):
-    start.wait()
+def _compute_in_process(path, ready, queue):
+    ready.wait()
     vectors = np.full_like(VECTORS, np.nan)
     n_computed = 0
 
@@ -227,19 +227,19 @@ def _compute_in_process(path, start, queue):
 
 def test_processes_share_the_work(path):
     context = multiprocessing.get_context("spawn")
-    start, queue = context.Event(), context.Queue()
+    ready, queue = context.Barrier(3), context.Queue()
     processes = [
-        context.Process(target=_compute_in_process, args=(path, start, queue))
+        context.Process(target=_compute_in_process, args=(path, ready, queue))
         for _ in range(3)
     ]
     for process in processes:
         process.start()
-    start.set()
     results = [queue.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
     assert all(right for _, right in results)
     assert sum(n_computed for n_computed, _ in results) == len(KEYS)
+    assert all(n_computed > 0 for n_computed, _ in results)
 
 
 _CHILD = """
@@ -294,12 +294,18 @@ def test_killed_run_resumes_where_it_stopped(embedder, make_sequences, path, tmp
 
 
 def test_two_processes_embed_into_one_store(embedder, make_sequences, path, tmp_path):
-    sequences = make_sequences([60] * 100)
+    sequences = make_sequences([60] * 300)
     _log_writes(path)
     child = _start_child(sequences, path, tmp_path)
+    deadline = time.monotonic() + 120
+    while not _logged(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    by_child = len(_logged(path))
     actual = embedder.fit_transform(sequences)
     assert child.wait() == 0
-    assert len(_logged(path)) == len(set(_logged(path))) == 100
+    # The child was at work when this process began, and was not done.
+    assert 0 < by_child < 300
+    assert len(_logged(path)) == len(set(_logged(path))) == 300
     expected = embedder.set_params(cache=None).fit_transform(sequences)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
