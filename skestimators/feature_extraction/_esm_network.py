@@ -30,7 +30,7 @@ class Int8Linear(torch.nn.Module):
     def __init__(self, weight, bias):
         super().__init__()
         scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-        quantised = (weight / scale).round().to(torch.int8)
+        quantised = (weight / scale).round_().to(torch.int8)
         self.weight = quantised.t().contiguous()
         self.scale = scale[:, 0].contiguous()
         self.bias = bias.clone()
@@ -67,7 +67,8 @@ class Layer(torch.nn.Module):
     Parameters
     ----------
     tensors : dict of str to tensor
-        The layer's weights by fair-esm's names.
+        The layer's weights by fair-esm's names; taken out one by one, so that each is
+        let go as soon as it is converted.
 
     n_heads : int
         Number of attention heads.
@@ -82,11 +83,11 @@ class Layer(torch.nn.Module):
         self.compute_dtype = torch.bfloat16 if dtype == "int8" else dtype
         self.qkv = _linear(*_fused_projections(tensors, n_heads), dtype)
         for name in ("self_attn.out_proj", "fc1", "fc2"):
-            weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+            weight, bias = (tensors.pop(f"{name}.{k}") for k in ("weight", "bias"))
             self.add_module(name.split(".")[-1], _linear(weight, bias, dtype))
         for name in ("self_attn_layer_norm", "final_layer_norm"):
             for kind in ("weight", "bias"):
-                tensor = tensors[f"{name}.{kind}"].float().clone()
+                tensor = tensors.pop(f"{name}.{kind}").float().clone()
                 self.register_buffer(f"{name}_{kind}", tensor)
 
     def forward(self, x, rotation, segments, rows=None):
@@ -147,8 +148,8 @@ def _fused_projections(tensors, n_heads):
     """
     weights, biases = [], []
     for name in ("q", "k", "v"):
-        weight = tensors[f"self_attn.{name}_proj.weight"].float()
-        bias = tensors[f"self_attn.{name}_proj.bias"].float()
+        weight = tensors.pop(f"self_attn.{name}_proj.weight").float()
+        bias = tensors.pop(f"self_attn.{name}_proj.bias").float()
         width = len(bias)
         if name == "q":
             scale = (width // n_heads) ** -0.5

@@ -295,8 +295,10 @@ def _random_tensors(n_layers, width, n_heads, esm):
             use_esm1b_layer_norm=True,
             use_rotary_embeddings=True,
         )
-        for name, parameter in layer.named_parameters():
-            yield f"layers.{i}.{name}", parameter.data
+        parameters = dict(layer.named_parameters())
+        del layer
+        for name in list(parameters):
+            yield f"layers.{i}.{name}", parameters.pop(name).data
     yield "emb_layer_norm_after.weight", torch.ones(width)
     yield "emb_layer_norm_after.bias", torch.zeros(width)
 
