@@ -7,6 +7,7 @@ PYTHON ?= python3
 EXTRAS ?= esm,torch,boosting,plot,test
 DATA ?=
 WEIGHTS ?=
+MODEL ?=
 OUTPUT ?= demo_output
 
 python := .venv/bin/python
@@ -23,9 +24,10 @@ help:  ## List the commands
 	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
-demo: .venv/.installed  ## From mutants to the next experiment (DATA=file.fasta WEIGHTS=model.pt)
+demo: .venv/.installed  ## From mutants to the next experiment (DATA=file.fasta WEIGHTS=file.pt MODEL=name)
 	$(python) examples/demo/protein_engineering.py --output '$(OUTPUT)' \
-		$(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+		$(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
+		$(if $(MODEL),--model '$(MODEL)')
 
 test: .venv/.installed  ## Run the tests, doctests included
 	$(python) -m pytest --basetemp .pytest_tmp
@@ -46,4 +48,5 @@ docs: .venv/.installed  ## Build the documentation into docs/_build/html
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:  ## Remove what the other commands made
-	rm -rf .venv .cache .pytest_cache .pytest_tmp .ruff_cache demo_output docs/_build dist
+	rm -rf .venv .cache .pytest_cache .pytest_tmp .ruff_cache $(OUTPUT) dist
+	rm -rf docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst

@@ -154,6 +154,14 @@ def test_callbacks_hear_every_step_through_a_pipeline(estimator):
 
 
 @pytest.mark.parametrize("estimator", ITERATIVE, ids=_name)
+def test_a_callback_can_end_epochs_and_rounds(estimator):
+    X, y = example_data(estimator)
+    stopped = clone(estimator).set_callbacks(_Recorder(stop=True)).fit(X, y)
+    assert len(stopped.predict(X)) == len(X)
+    assert getattr(stopped, "n_iter_", 1) == 1
+
+
+@pytest.mark.parametrize("estimator", ITERATIVE, ids=_name)
 def test_progress_bar_through_a_pipeline(estimator, capsys):
     X, y = example_data(estimator)
     pipeline = make_pipeline(clone(estimator))

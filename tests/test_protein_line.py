@@ -6,7 +6,7 @@ import sqlite3
 import numpy as np
 import pytest
 import sklearn
-from sklearn.callback import ProgressBar
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from xgboost import XGBRegressor
@@ -65,6 +65,18 @@ def test_search_on_raw_codes_with_progress_and_one_embedding_each(
         # Rows are numbered as they are inserted, anew when one is replaced.
         rows = store.execute("SELECT count(*), max(rowid) FROM vectors").fetchone()
     assert rows == (120, 120)
+
+
+def test_scoring_monitor_on_a_step_hears_of_the_rounds_in_a_search(scan, pipeline):
+    monitor = ScoringMonitor(scoring="r2")
+    pipeline[-1].set_callbacks(monitor)
+    search = GridSearchCV(pipeline, {}, cv=3, n_jobs=2, refit=False)
+    search.fit(scan.data, scan.target)
+    log = monitor.get_logs().data_as_pandas.query("task_name == 'boosting-round'")
+    member = log["parent_task_id_path"]
+    assert member.nunique() == 3 * 10
+    last_round = log.groupby(member)["r2"].last()
+    assert (last_round > log.groupby(member)["r2"].first()).all()
 
 
 @pytest.mark.parametrize(

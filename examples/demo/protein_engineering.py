@@ -51,12 +51,23 @@ def load_variants(path):
         scan = make_protein_landscape(1000, n_pool=2000, random_state=0)
         return scan.wild_type, scan.data, scan.target, scan.pool
     variants = read_fasta(path, score_field=-1)
-    # Headers read ">0|beta-lactamase_A42G|0.97"; A42A is the wild type.
-    codes = variants["header"].str.extract(r"_([A-Z]\d+[A-Z])\|")[0]
-    is_wild_type = codes.str[0] == codes.str[-1]
-    wild_type = variants["sequence"][is_wild_type].iloc[0]
-    pool = np.setdiff1d(single_substitutions(wild_type), codes.to_numpy())
-    return wild_type, codes.to_numpy(dtype=object), variants["score"].to_numpy(), pool
+    # Headers read ">0|beta-lactamase_A42G|0.97".
+    codes = variants["header"].str.extract(r"_([A-Z]\d+[A-Z](?::[A-Z]\d+[A-Z])*)\|")[0]
+    if codes.isna().any():
+        header = variants["header"][codes.isna()].iloc[0]
+        raise SystemExit(f"{path}: no code such as _A42G| in the header {header!r}")
+    wild_type = revert(codes[0], variants["sequence"][0])
+    codes = codes.to_numpy(dtype=object)
+    pool = np.setdiff1d(single_substitutions(wild_type), codes)
+    return wild_type, codes, variants["score"].to_numpy(), pool
+
+
+def revert(code, sequence):
+    """Return the wild type of a variant."""
+    residues = list(sequence)
+    for substitution in code.split(":"):
+        residues[int(substitution[1:-1]) - 1] = substitution[0]
+    return "".join(residues)
 
 
 def embed(embedding, codes, pool):
