@@ -23,8 +23,6 @@ from skestimators import (
     ucb_spearman_scorer,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:ESMEmbedder:UserWarning")
-
 
 @pytest.fixture(scope="module")
 def scan():
