@@ -78,7 +78,9 @@ class SuggestMixin:
             mask of shape (n_candidates,).
 
         exclude_training : bool, default=False
-            Do not choose candidates equal, in every feature, to a training row.
+            Do not choose candidates equal, in every feature, to a training row. Pass
+            the pool in the number type of the training rows: rounded to float32, a row
+            is another one.
 
         diversity : float, default=0.0
             0 takes the best. Up to 1, each next suggestion is chosen among the

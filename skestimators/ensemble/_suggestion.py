@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 
 def digest_rows(X):
-    """Return a digest of each row; rows are equal if and only if digests are.
+    """Return a digest of each row; those of different rows differ.
 
     Parameters
     ----------

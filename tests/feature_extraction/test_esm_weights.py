@@ -1,5 +1,7 @@
 import os
 import pickle
+import shutil
+import sys
 import urllib.error
 from argparse import Namespace
 
@@ -64,6 +66,13 @@ def test_both_formats_give_the_same_and_share_a_store(
     monkeypatch.setattr(_esm_weights, "ESM2", None)
     actual = _embed(hugging_face_path, cache=tmp_path / "store.db")
     np.testing.assert_array_equal(actual, expected)
+
+
+def test_missing_safetensors_names_the_extra(hugging_face_path, tmp_path, monkeypatch):
+    copy = shutil.copy(hugging_face_path, tmp_path)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(ImportError, match=r"'safetensors'.*skestimators\[esm\]"):
+        _embed(copy)
 
 
 @pytest.mark.filterwarnings("ignore")
