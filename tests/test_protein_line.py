@@ -93,6 +93,8 @@ def test_groups_and_weights_travel_through_the_pipeline(scan, pipeline, regresso
     weight = np.random.default_rng(0).uniform(0.5, 2, len(groups))
     with sklearn.config_context(enable_metadata_routing=True):
         regressor.set_fit_request(groups=True, sample_weight=True)
+        if hasattr(regressor, "estimator"):
+            regressor.estimator.set_fit_request(sample_weight=True)
         unweighted = copy.deepcopy(spearman_scorer)
         unweighted.set_score_request(sample_weight=False)
         pipeline = make_pipeline(*pipeline[:-1], regressor)
