@@ -247,7 +247,7 @@ def bench_suggest(args):
         )
         part = pool[:100_000]
         found = ensemble.suggest(part, **params)
-        with config_context(working_memory=16):
+        with config_context(working_memory=64):
             sliced = ensemble.suggest(part, **params)
         print(
             f"{len(part)} in slices of at most 16 MiB, the same candidates: "
