@@ -85,7 +85,6 @@ def _numbers(text):
     return [float(number) for number in re.findall(r"\d+\.\d+", text)]
 
 
-@pytest.mark.filterwarnings("ignore:ESMEmbedder")
 def test_readme_shows_what_its_code_prints(capsys):
     """Numbers differ a little between processors, as does the order of near-ties."""
     exec(_blocks("python")[0], {})

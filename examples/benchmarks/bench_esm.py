@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-warnings.filterwarnings("ignore", message="ESMEmbedder")
+warnings.filterwarnings("ignore", message="ESMEmbedder.*random")
 
 SIZES = {
     "esm2_t6_8M_UR50D": (6, 320),

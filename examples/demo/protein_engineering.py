@@ -216,7 +216,7 @@ def main():
             "[bold]Weights are random: the network is untrained.[/] "
             "Scores are far below those of real ESM-2 weights."
         )
-        warnings.filterwarnings("ignore", message=".*random")
+        warnings.filterwarnings("ignore", message="ESMEmbedder.*random")
 
     # Groups reach the models, so that their own splits keep to them too.
     sklearn.set_config(enable_metadata_routing=True)

@@ -75,7 +75,6 @@ def test_missing_safetensors_names_the_extra(hugging_face_path, tmp_path, monkey
         _embed(copy)
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("with_head", [False, True])
 def test_agrees_with_transformers(with_head, tmp_path, fair_esm_tokens, checkpoints):
     transformers = pytest.importorskip("transformers")
