@@ -1,6 +1,15 @@
 """From raw codes and rows to what an estimator takes."""
 
 from skestimators.preprocessing._mutants import MutantSequenceBuilder
+from skestimators.preprocessing._sectors import SectorLabeler, sector_labels
 from skestimators.preprocessing._substitutions import single_substitutions
+from skestimators.preprocessing._windows import SlidingWindow, make_windows
 
-__all__ = ["MutantSequenceBuilder", "single_substitutions"]
+__all__ = [
+    "MutantSequenceBuilder",
+    "SectorLabeler",
+    "SlidingWindow",
+    "make_windows",
+    "sector_labels",
+    "single_substitutions",
+]
