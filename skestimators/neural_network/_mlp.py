@@ -7,16 +7,12 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed, torch_seed
-from skestimators.utils._validation import check_finite_target, check_groups
+from skestimators.utils._validation import check_layer_sizes, validate_training_data
 from skestimators.utils._validation_split import split_validation
 
 
@@ -213,20 +209,10 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         import_optional("skorch", extra="torch", caller=self)
         from skestimators.utils._device import resolve_device
 
-        check_finite_target(y)
-        X, y = validate_data(
-            self, X, y, dtype=np.float32, y_numeric=True, multi_output=True
+        X, y, weight, groups = validate_training_data(
+            self, X, y, sample_weight, groups, y_numeric=True, multi_output=True
         )
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float32, ensure_non_negative=True
-        )
-        if groups is not None:
-            groups = check_groups(groups, len(X))
-        # A row without weight counts nowhere, least of all among those held out.
-        if not (counts := weight > 0).all():
-            X, y, weight = X[counts], y[counts], weight[counts]
-            groups = None if groups is None else groups[counts]
-        self._check_layer_sizes()
+        check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         self._y_ndim = y.ndim
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         self.device_ = resolve_device(self.device)
@@ -320,13 +306,6 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float32, reset=False)
         y_pred = predict(self.network_, X)
         return y_pred[:, 0] if self._y_ndim == 1 else y_pred
-
-    def _check_layer_sizes(self):
-        sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must hold positive integers, got {sizes!r}."
-            )
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")

@@ -7,6 +7,8 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 
+from skestimators.utils._chunks import padded_chunks
+
 
 class TensorBatches:
     """Mini-batches cut out of tensors that lie on the device already.
@@ -225,9 +227,6 @@ def train(
 def predict(module, X, *, chunk_size=256):
     """Run a network over rows, so that a row's output never depends on the others.
 
-    Matrix products pick their kernel by the number of rows, and kernels differ in the
-    last bits. Every chunk is therefore filled up to the same number of rows.
-
     Parameters
     ----------
     module : torch.nn.Module
@@ -247,10 +246,7 @@ def predict(module, X, *, chunk_size=256):
     module.eval()
     device = next(module.parameters()).device
     outputs = []
-    for start in range(0, len(X), chunk_size):
-        chunk = X[start : start + chunk_size]
-        filled = np.zeros((chunk_size, *X.shape[1:]), dtype=X.dtype)
-        filled[: len(chunk)] = chunk
-        output = module(torch.from_numpy(filled).to(device))
-        outputs.append(output[: len(chunk)].double().cpu().numpy())
+    for chunk, n_rows in padded_chunks(X, chunk_size):
+        output = module(torch.from_numpy(chunk).to(device))
+        outputs.append(output[:n_rows].double().cpu().numpy())
     return np.concatenate(outputs)

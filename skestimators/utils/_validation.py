@@ -1,7 +1,10 @@
 """Validation of what goes beside the features: targets and groups."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 
 def check_finite_target(y):
@@ -66,3 +69,74 @@ def check_groups(groups, n_samples):
         row = int(np.flatnonzero(numbers < 0)[0])
         raise ValueError(f"groups has no label (None or NaN) in row {row}.")
     return numbers
+
+
+def check_layer_sizes(name, sizes):
+    """Check that a sequence parameter holds positive integers.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+
+    sizes : sequence
+        Its value.
+
+    Raises
+    ------
+    ValueError
+        If it holds anything else.
+    """
+    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(f"{name} must hold positive integers, got {sizes!r}.")
+
+
+def validate_training_data(
+    estimator, X, y, sample_weight=None, groups=None, **check_params
+):
+    """Validate what `fit` of a network is given, and leave out rows without weight.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Gets, or is checked against, `n_features_in_` and `feature_names_in_`.
+
+    X : array-like of shape (n_samples, ...)
+        Features; converted to float32.
+
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Row weights, not negative.
+
+    groups : array-like of shape (n_samples,) or None, default=None
+        Group labels.
+
+    **check_params : dict
+        Passed on to `validate_data`.
+
+    Returns
+    -------
+    X, y, weight, groups : tuple of ndarray
+        The rows whose weight is not zero; `weight` of ones if none was given, `groups`
+        numbered from 0, or None.
+
+    Raises
+    ------
+    ValueError
+        If anything is NaN or infinite, negative where it must not be, or of another
+        length than the rest.
+    """
+    check_finite_target(y)
+    X, y = validate_data(estimator, X, y, dtype=np.float32, **check_params)
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float32, ensure_non_negative=True
+    )
+    if groups is not None:
+        groups = check_groups(groups, len(X))
+    # A row without weight counts nowhere, least of all among those held out.
+    if not (counts := weight > 0).all():
+        X, y, weight = X[counts], y[counts], weight[counts]
+        groups = None if groups is None else groups[counts]
+    return X, y, weight, groups
