@@ -1,0 +1,182 @@
+"""Scoring of candidates on folds, with scikit-learn's own functions."""
+
+import numbers
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection._validation import (
+    _fit_and_score,
+    _insert_error_scores,
+    _warn_or_raise_about_fit_failures,
+)
+from sklearn.utils.parallel import delayed
+
+
+class FoldScorer:
+    """Fit and score candidates on the folds of a search.
+
+    Parameters
+    ----------
+    search : BaseSearchCV
+        The search.
+
+    X, y : array-like
+        The data.
+
+    splits : list of tuple of ndarray
+        Train and test rows of each fold.
+
+    scorers : callable
+        As `BaseSearchCV._get_scorers` gives them.
+
+    routed : Bunch
+        Routed arguments of `fit`.
+
+    parallel : joblib.Parallel
+        What runs the folds.
+    """
+
+    def __init__(self, search, X, y, splits, scorers, routed, parallel):
+        self._search, self._X, self._y = search, X, y
+        self._splits, self._parallel = splits, parallel
+        self._base_estimator = clone(search.estimator)
+        self._kwargs = {
+            "scorer": scorers,
+            "fit_params": routed.estimator.fit,
+            "score_params": routed.scorer.score,
+            "return_train_score": search.return_train_score,
+            "return_n_test_samples": True,
+            "return_times": True,
+            "error_score": search.error_score,
+            "verbose": search.verbose,
+            "caller": search,
+        }
+
+    def __call__(self, params, folds, *, candidate, n_candidates, context):
+        """Score one candidate.
+
+        Parameters
+        ----------
+        params : dict
+            Parameters of the estimator.
+
+        folds : sequence of int
+            The folds to score it on.
+
+        candidate, n_candidates : int
+            Its number, and how many there are.
+
+        context : CallbackContext
+            The task that these folds are steps of.
+
+        Returns
+        -------
+        results : list of dict
+            For each fold, what can be written as JSON.
+        """
+        n_folds = len(self._splits)
+        # Made before any of them runs: the search is pickled for the workers.
+        contexts = [
+            context.subcontext(
+                task_name="candidate-split-evaluation",
+                task_id=candidate * n_folds + fold,
+            )
+            for fold in folds
+        ]
+        results = self._parallel(
+            delayed(_fit_and_score)(
+                clone(self._base_estimator),
+                self._X,
+                self._y,
+                train=self._splits[fold][0],
+                test=self._splits[fold][1],
+                parameters=params,
+                split_progress=(fold, n_folds),
+                candidate_progress=(candidate, n_candidates),
+                callback_ctx=step,
+                **self._kwargs,
+            )
+            for fold, step in zip(folds, contexts, strict=True)
+        )
+        return [_to_plain(result) for result in results]
+
+
+def _to_plain(result):
+    """Turn the numbers of a result into Python's own."""
+    return {
+        name: _plain_scores(value) if name.endswith("_scores") else value
+        for name, value in result.items()
+    }
+
+
+def _plain_scores(scores):
+    if isinstance(scores, dict):
+        return {name: float(score) for name, score in scores.items()}
+    return float(scores)
+
+
+def mean_score(results, metric):
+    """Return the mean over folds of one metric.
+
+    Parameters
+    ----------
+    results : list of dict
+        Results of the folds.
+
+    metric : str
+        Name of the metric, of no meaning where there is only one.
+
+    Returns
+    -------
+    score : float
+        nan or infinite if one of them is.
+    """
+    scores = [result["test_scores"] for result in results]
+    return float(np.mean([s[metric] if isinstance(s, dict) else s for s in scores]))
+
+
+def join_results(candidates, n_folds, *, error_score, callable_scoring):
+    """Join the results of all candidates to what `BaseSearchCV` makes a table of.
+
+    Parameters
+    ----------
+    candidates : list of list of dict
+        Results of the folds that each candidate was scored on.
+
+    n_folds : int
+        Number of folds.
+
+    error_score : "raise" or float
+        The parameter of the search.
+
+    callable_scoring : bool
+        Whether only the scores tell the names of the metrics.
+
+    Returns
+    -------
+    out : list of dict
+        `n_folds` results a candidate, nan where a fold was not scored.
+
+    Raises
+    ------
+    ValueError
+        If all fits failed.
+    """
+    candidates = [[dict(result) for result in results] for results in candidates]
+    scored = [result for results in candidates for result in results]
+    _warn_or_raise_about_fit_failures(scored, error_score)
+    if callable_scoring:
+        _insert_error_scores(scored, error_score)
+    skipped = {name: _like_nan(value) for name, value in scored[0].items()}
+    skipped["fit_error"] = None
+    return [
+        result
+        for results in candidates
+        for result in [*results, *[skipped] * (n_folds - len(results))]
+    ]
+
+
+def _like_nan(value):
+    if isinstance(value, dict):
+        return dict.fromkeys(value, np.nan)
+    return np.nan if isinstance(value, numbers.Number) else value

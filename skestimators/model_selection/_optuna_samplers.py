@@ -1,0 +1,112 @@
+"""Samplers made anew for each trial, so that a resumed search asks the same."""
+
+import copy
+
+import numpy as np
+import optuna
+from sklearn.model_selection import ParameterGrid
+
+from skestimators.model_selection._param_space import DictSpace
+
+
+class SamplerFactory:
+    """Make the sampler of each trial.
+
+    A sampler that lived through the whole search would carry the state of its random
+    generator, which no storage keeps. One that is made for each trial, from a seed of
+    its own, depends on nothing but the finished trials.
+
+    Parameters
+    ----------
+    sampler : str, callable or optuna.samplers.BaseSampler
+        The parameter of the search.
+
+    suggest : callable
+        Function from a trial to parameters.
+
+    seed : int
+        Seed of the search.
+    """
+
+    def __init__(self, sampler, suggest, seed):
+        self._sampler, self._seed = sampler, seed
+        self._grid = self._order = None
+        if sampler == "grid":
+            if not isinstance(suggest, DictSpace):
+                raise ValueError(
+                    "sampler='grid' needs param_distributions to be a dict, as the "
+                    "points of a function of the trial cannot be listed."
+                )
+            self._grid = ParameterGrid(suggest.grid())
+            self._order = np.random.default_rng(seed).permutation(len(self._grid))
+        elif isinstance(sampler, optuna.samplers.BaseSampler):
+            # Its state changes as it is used; the parameter must stay as it was.
+            self._sampler = copy.deepcopy(sampler)
+
+    def limit(self, n_iter):
+        """Return how many trials there can be, at most `n_iter`."""
+        return n_iter if self._grid is None else min(n_iter, len(self._grid))
+
+    def __call__(self, index):
+        """Return the sampler of the trial of this index."""
+        match self._sampler:
+            case "grid":
+                # One past the end is asked for when the search is over.
+                point = self._order[index % len(self._order)]
+                return _PointSampler(self._grid[int(point)])
+            case "qmc":
+                return _SobolSampler(index, self._seed)
+            case optuna.samplers.BaseSampler():
+                return self._sampler
+        state = np.random.SeedSequence((self._seed, index)).generate_state(1)
+        seed = int(state[0])
+        match self._sampler:
+            case "tpe":
+                return optuna.samplers.TPESampler(seed=seed)
+            case "gp":
+                return optuna.samplers.GPSampler(
+                    seed=seed, warn_independent_sampling=False
+                )
+            case "random":
+                return optuna.samplers.RandomSampler(seed=seed)
+        return self._sampler(seed)
+
+
+class _PointSampler(optuna.samplers.BaseSampler):
+    """Give one point of a grid.
+
+    Optuna's GridSampler ends by stopping `Study.optimize`, which is an error where
+    trials are asked for one by one.
+    """
+
+    def __init__(self, point):
+        self._point = point
+
+    def infer_relative_search_space(self, study, trial):
+        return {}
+
+    def sample_relative(self, study, trial, search_space):
+        return {}
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        return self._point[param_name]
+
+
+class _SobolSampler(optuna.samplers.QMCSampler):
+    """Give one point of a scrambled Sobol sequence, known by its index.
+
+    Optuna's own counts the points in the study, also those whose trials were killed.
+    """
+
+    def __init__(self, index, seed):
+        super().__init__(
+            qmc_type="sobol",
+            scramble=True,
+            seed=seed,
+            independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+            warn_independent_sampling=False,
+        )
+        self._index = index
+
+    def _find_sample_id(self, study, search_space):
+        return self._index
