@@ -14,6 +14,11 @@ INIT_PARAMS = {
     "BootstrapStackedRegressor": {"estimator": Ridge(), "n_estimators": 5},
     "ESMEmbedder": {"weights": "random", "random_state": 0},
     "MutantSequenceBuilder": {"wild_type": "MKTAYIAKQR"},
+    "OptunaSearchCV": {
+        "estimator": Ridge(),
+        "param_distributions": {"alpha": [0.1, 1.0, 10.0]},
+        "n_iter": 3,
+    },
     "TorchMLPRegressor": {
         "hidden_layer_sizes": (16,),
         "learning_rate": 0.05,
