@@ -1,5 +1,19 @@
 """Neural networks as estimators."""
 
+from skestimators.neural_network._keras_cnn import (
+    KerasCNNClassifier,
+    KerasCNNRegressor,
+)
+from skestimators.neural_network._keras_ffnn import (
+    KerasFFNNClassifier,
+    KerasFFNNRegressor,
+)
 from skestimators.neural_network._mlp import TorchMLPRegressor
 
-__all__ = ["TorchMLPRegressor"]
+__all__ = [
+    "KerasCNNClassifier",
+    "KerasCNNRegressor",
+    "KerasFFNNClassifier",
+    "KerasFFNNRegressor",
+    "TorchMLPRegressor",
+]

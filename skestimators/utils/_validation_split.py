@@ -1,10 +1,16 @@
 """The split that estimators make inside `fit` to watch their own progress."""
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.model_selection import (
+    GroupShuffleSplit,
+    ShuffleSplit,
+    StratifiedShuffleSplit,
+)
 
 
-def split_validation(n_samples, *, validation_fraction, groups=None, random_state=None):
+def split_validation(
+    n_samples, *, validation_fraction, groups=None, classes=None, random_state=None
+):
     """Hold out a fraction of the rows, or of the groups where there are any.
 
     Parameters
@@ -17,6 +23,10 @@ def split_validation(n_samples, *, validation_fraction, groups=None, random_stat
 
     groups : ndarray of int of shape (n_samples,) or None, default=None
         Rows of one group stay on one side.
+
+    classes : ndarray of shape (n_samples,) or None, default=None
+        Class of each row. Both sides get the same shares of the classes, if there are
+        no groups and rows enough.
 
     random_state : int, RandomState instance or None, default=None
         Decides which rows are held out.
@@ -31,16 +41,23 @@ def split_validation(n_samples, *, validation_fraction, groups=None, random_stat
     ValueError
         If one side would be empty.
     """
-    rows = np.arange(n_samples)
     splitter = ShuffleSplit
     if groups is not None:
         splitter = GroupShuffleSplit
+    elif classes is not None and _can_stratify(classes, validation_fraction):
+        splitter = StratifiedShuffleSplit
     split = splitter(1, test_size=validation_fraction, random_state=random_state)
     try:
-        train, validation = next(split.split(rows, groups=groups))
+        train, validation = next(split.split(np.empty(n_samples), classes, groups))
     except ValueError as error:
         raise ValueError(
             f"Cannot hold out validation_fraction={validation_fraction} of "
             f"{n_samples} sample(s): {error} Pass more data or early_stopping=False."
         ) from error
     return np.sort(train), np.sort(validation)
+
+
+def _can_stratify(classes, validation_fraction):
+    _, counts = np.unique(classes, return_counts=True)
+    smaller = min(validation_fraction, 1 - validation_fraction) * len(classes)
+    return counts.min() >= 2 and smaller >= len(counts)

@@ -1,0 +1,317 @@
+"""The one place that trains Keras networks; scikeras keeps their life cycle.
+
+scikeras compiles the network, makes the callbacks ready and counts the epochs; the loop
+inside is ours, as `keras.Model.fit` traces every model anew and returns to Python for
+every step.
+"""
+
+import copy
+import os
+from contextlib import suppress
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scikeras.wrappers import BaseWrapper
+
+from skestimators.utils._chunks import padded_chunks
+from skestimators.utils._keras_program import ADAM, program_for, variables_of
+
+
+class _Net(BaseWrapper):
+    """A wrapper for data that are checked, which runs compiled epochs."""
+
+    def _validate_data(self, X, y=None, reset=False, y_numeric=False):
+        return X, y
+
+    def _check_model_compatibility(self, y):
+        pass
+
+    def _fit_keras_model(
+        self,
+        X,
+        y,
+        sample_weight,
+        warm_start,
+        epochs,
+        initial_epoch,
+        *,
+        validation,
+        seed,
+    ):
+        network = self.model_
+        network.optimizer.learning_rate = self.optimizer__learning_rate
+        program, variables = program_for(network), variables_of(network)
+        _wind_on_dropout(network)
+        data = _tensors(X, y, sample_weight)
+        validation = None if validation is None else _tensors(*validation)
+        callbacks = keras.callbacks.CallbackList(
+            self._fit_callbacks, model=network, epochs=initial_epoch + epochs, steps=1
+        )
+        network.stop_training = False
+        self.history_ = {"loss": [], "val_loss": []}
+        callbacks.on_train_begin()
+        for epoch in range(initial_epoch, initial_epoch + epochs):
+            callbacks.on_epoch_begin(epoch)
+            callbacks.on_train_batch_begin(0)
+            # Drawn for each epoch alone, so that training can be cut anywhere.
+            order = np.random.default_rng((seed, epoch)).permutation(len(X))
+            logs = {
+                "loss": program.train_epoch(
+                    variables,
+                    data,
+                    order.astype(np.int32),
+                    batch_size=self.batch_size,
+                    learning_rate=float(network.optimizer.learning_rate),
+                )
+            }
+            callbacks.on_train_batch_end(0, logs)
+            if validation is not None:
+                logs["val_loss"] = program.mean_loss(variables, validation)
+            for name, values in self.history_.items():
+                values.append(logs.get(name, np.nan))
+            callbacks.on_epoch_end(epoch, logs)
+            if network.stop_training:
+                break
+        callbacks.on_train_end(logs)
+
+
+class _EpochSteps(keras.callbacks.Callback):
+    """Report every epoch as a step of the fit task, and stop when asked to."""
+
+    def __init__(self, task, fitted_attributes):
+        super().__init__()
+        self.task = task
+        self.fitted_attributes = fitted_attributes
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Begin a step."""
+        self.context = self.task.begin_step("epoch")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """End the step, unless the loss says that training has failed."""
+        if not np.isfinite(logs["loss"]):
+            raise ValueError(
+                f"The training loss became {logs['loss']} in epoch {epoch + 1}. Scale "
+                "X and y (StandardScaler, TransformedTargetRegressor) or lower "
+                "learning_rate."
+            )
+        if self.task.end(self.context, lambda: self.fitted_attributes(self.model)):
+            self.model.stop_training = True
+
+
+def train(
+    network,
+    data,
+    validation=None,
+    *,
+    loss,
+    max_epochs,
+    first_epoch=0,
+    batch_size,
+    learning_rate,
+    n_iter_no_change=10,
+    tol=0.0,
+    seed,
+    callbacks=(),
+    device,
+    task,
+    fitted_attributes,
+):
+    """Train a network with Adam and return what happened.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        The network; trained in place. One that was trained before goes on with the
+        state of its optimizer.
+
+    data : tuple of ndarray
+        Inputs, targets and row weights of the training rows.
+
+    validation : tuple of ndarray or None, default=None
+        The same of the rows held out. If given, training stops when the loss on these
+        has not improved by `tol` for `n_iter_no_change` epochs, and the weights of the
+        best epoch are restored.
+
+    loss : keras.losses.Loss
+        Its `call` gives the loss of each row.
+
+    max_epochs : int
+        Number of passes at the most.
+
+    first_epoch : int, default=0
+        Number of epochs the network has behind it.
+
+    batch_size : int
+        Number of rows a gradient step sees.
+
+    learning_rate : float
+        Adam's step size.
+
+    n_iter_no_change : int, default=10
+        Patience in epochs.
+
+    tol : float, default=0.0
+        Smallest improvement that counts.
+
+    seed : int
+        Decides, with its number, the order of rows in an epoch.
+
+    callbacks : iterable of keras.callbacks.Callback, default=()
+        Copied, so that a callback never carries the state of one fit into another.
+
+    device : str
+        Where to compute, as `resolve_device` returns it.
+
+    task : FitTask
+        Hears of every epoch.
+
+    fitted_attributes : callable
+        Takes the network as it stands after an epoch and returns the attributes that
+        make the estimator ready to predict with it.
+
+    Returns
+    -------
+    history : dict of list of float
+        `"train_loss"` and `"valid_loss"` (nan where nothing was held out), one value an
+        epoch.
+
+    Raises
+    ------
+    ValueError
+        If the training loss is not finite.
+    """
+    callbacks = [copy.deepcopy(callback) for callback in callbacks]
+    if validation is not None:
+        stopping = keras.callbacks.EarlyStopping(
+            monitor="val_loss",
+            mode="min",
+            patience=n_iter_no_change,
+            min_delta=tol,
+            restore_best_weights=True,
+        )
+        callbacks.append(stopping)
+    callbacks.append(_EpochSteps(task, fitted_attributes))
+    net = _Net(
+        network,
+        loss=loss,
+        optimizer=keras.optimizers.Adam,
+        optimizer__learning_rate=learning_rate,
+        **{f"optimizer__{name}": value for name, value in ADAM.items()},
+        batch_size=batch_size,
+        callbacks=callbacks,
+        epochs=max_epochs,
+    )
+    X, y, row_weight = data
+    with tf.device(device):
+        net.fit(
+            X,
+            y,
+            row_weight,
+            initial_epoch=first_epoch,
+            validation=validation,
+            seed=seed,
+        )
+    return {
+        "train_loss": net.history_["loss"],
+        "valid_loss": net.history_["val_loss"],
+    }
+
+
+def predict(network, X, *, device, chunk_size=256):
+    """Run a network over rows, so that a row's output never depends on the others.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A network that `train` has compiled.
+
+    X : ndarray of shape (n_samples, ...)
+        The rows.
+
+    device : str
+        Where to compute, as `resolve_device` returns it.
+
+    chunk_size : int, default=256
+        Number of rows that go through the network at once.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, ...), float64
+        The network's output.
+    """
+    program, variables = program_for(network), variables_of(network)
+    outputs = []
+    with tf.device(device):
+        for chunk, n_rows in padded_chunks(X, chunk_size):
+            output = program.predict(variables, tf.constant(chunk))
+            outputs.append(output.numpy()[:n_rows].astype(np.float64))
+    return np.concatenate(outputs)
+
+
+def resolve_device(device):
+    """Return the name of the TensorFlow device to compute on.
+
+    Parameters
+    ----------
+    device : str
+        `"auto"`, `"cpu"`, `"gpu"` (`"cuda"` is the same) or one of several, `"gpu:1"`.
+
+    Returns
+    -------
+    device : str
+        As `tf.device` takes it; with `"auto"` a GPU if TensorFlow sees one.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there.
+    """
+    present = [d.name.split(":", 1)[1] for d in tf.config.list_logical_devices()]
+    wanted = device.upper().replace("CUDA", "GPU")
+    if wanted == "AUTO":
+        return next((name for name in present if name.startswith("GPU")), "CPU:0")
+    wanted = wanted if ":" in wanted else f"{wanted}:0"
+    if wanted not in present:
+        raise ValueError(
+            f"device={device!r} is not available; TensorFlow sees {present}. Pass one "
+            "of these or 'auto'."
+        )
+    return wanted
+
+
+def _wind_on_dropout(network):
+    # A saved network knows the seeds of dropout, but not how often each was drawn from,
+    # which is once a step.
+    for state in network.non_trainable_variables:
+        seed, _ = state.numpy()
+        state.assign([seed, int(network.optimizer.iterations.numpy())])
+
+
+def _tensors(X, y, row_weight):
+    return tf.constant(X), tf.constant(y), tf.constant(row_weight, tf.float32)
+
+
+def _check_backend():
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ImportError(
+            f"keras runs on {backend!r}, but these estimators need TensorFlow: set "
+            "KERAS_BACKEND to 'tensorflow' before keras is imported."
+        )
+
+
+def _limit_threads():
+    # joblib gives each of its processes a share of the cores by these variables, of
+    # which TensorFlow reads none.
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    if limit.isdigit() and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+        # Once TensorFlow has run something, its threads are there.
+        with suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(int(limit))
+            tf.config.threading.set_inter_op_parallelism_threads(int(limit))
+
+
+_check_backend()
+_limit_threads()
