@@ -54,7 +54,7 @@ class _CNN(KerasNetwork):
             )
         shape = self.window_shape
         if shape is None:
-            return X if X.ndim == 3 else X[:, :, None]
+            return X if X.ndim == 3 else X[:, None, :]
         named = [size for size in shape if size != -1]
         if (
             len(shape) != 2
@@ -110,7 +110,7 @@ class KerasCNNRegressor(_CNN, KerasRegressor):
     window_shape : tuple (window, n_channels), default=None
         How to read rows of two dimensions: `window` times `n_channels` numbers, time
         step by time step. One of the two may be -1, to be found out. None takes a row
-        for a window of one channel. For `X` of three dimensions it must be None, or
+        for a single time step. For `X` of three dimensions it must be None, or
         the shape of its windows.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, \
@@ -271,7 +271,7 @@ class KerasCNNClassifier(_CNN, KerasClassifier):
     window_shape : tuple (window, n_channels), default=None
         How to read rows of two dimensions: `window` times `n_channels` numbers, time
         step by time step. One of the two may be -1, to be found out. None takes a row
-        for a window of one channel. For `X` of three dimensions it must be None, or
+        for a single time step. For `X` of three dimensions it must be None, or
         the shape of its windows.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, \
