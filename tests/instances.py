@@ -7,6 +7,7 @@ guess (a required parameter, what the strings mean) is an error that says so.
 from sklearn.linear_model import Ridge
 from sklearn.utils import get_tags
 
+from skestimators.ensemble import BootstrapStackedLGBM
 from skestimators.utils import all_estimators
 
 INIT_PARAMS = {
@@ -15,9 +16,14 @@ INIT_PARAMS = {
     "ESMEmbedder": {"weights": "random", "random_state": 0},
     "MutantSequenceBuilder": {"wild_type": "MKTAYIAKQR"},
     "OptunaSearchCV": {
-        "estimator": Ridge(),
-        "param_distributions": {"alpha": [0.1, 1.0, 10.0]},
-        "n_iter": 3,
+        # One that supports callbacks.
+        "estimator": BootstrapStackedLGBM(
+            n_estimators=3, max_iter=20, min_child_samples=5, random_state=0
+        ),
+        "param_distributions": {"max_depth": [2, 3, 4]},
+        "n_iter": 2,
+        "cv": 2,
+        "error_score": "raise",
     },
     "TorchMLPRegressor": {
         "hidden_layer_sizes": (16,),
