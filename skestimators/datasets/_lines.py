@@ -1,6 +1,7 @@
 """Lines of a text file, plain or gzipped, with errors that name file and line."""
 
 import gzip
+import math
 import zlib
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -42,3 +43,23 @@ def read_lines(path):
         raise ValueError(
             f"{path}, after line {number}: damaged gzip file ({error})."
         ) from error
+
+
+def is_finite_number(text):
+    """Tell whether a text is a finite number.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    is_number : bool
+        Whether it is one, written as in data files: without the `_` that Python allows
+        between digits.
+    """
+    try:
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False
