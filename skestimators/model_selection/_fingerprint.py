@@ -6,6 +6,7 @@ from functools import partial
 
 import joblib
 from sklearn.base import BaseEstimator
+from sklearn.metrics._scorer import _BaseScorer
 
 # Parameters of an estimator that do not change what it learns.
 _IRRELEVANT = {"n_jobs", "verbose"}
@@ -40,7 +41,7 @@ def fingerprint_of(search, *, X, y, params, splits):
     random_state = search.random_state
     fixed = isinstance(random_state, numbers.Integral)
     parts = {
-        "data": [X, y, params],
+        "data": [X, y, {k: v for k, v in params.items() if v is not None}],
         "splits": splits,
         "estimator": search.estimator,
         "scoring": scoring,
@@ -81,6 +82,9 @@ def describe(value):
             return ["dict", *([describe(k), describe(v)] for k, v in value.items())]
         case list() | tuple():
             return ["sequence", *map(describe, value)]
+        case set() | frozenset():
+            # Their order depends on the process.
+            return ["set", *sorted(joblib.hash(describe(v)) for v in value)]
         case partial(func=func, args=args, keywords=keywords):
             return ["partial", describe(func), describe(args), describe(keywords)]
         case types.MethodType(__func__=func, __self__=owner):
@@ -91,8 +95,12 @@ def describe(value):
             params = value.get_params(deep=False).items()
             kept = {k: v for k, v in params if k not in _IRRELEVANT}
             return [describe(type(value)), describe(kept)]
-    if hasattr(value, "columns") and hasattr(value, "to_numpy"):
+        case _BaseScorer():
+            return _describe_object(value)
+    if hasattr(value, "to_numpy"):
         # How a frame keeps its columns in memory depends on how it was made.
+        if not hasattr(value, "columns"):
+            return value.to_numpy()
         columns = list(value.columns)
         return ["frame", columns, *(value[name].to_numpy() for name in columns)]
     return value if _can_be_hashed(value) else _describe_object(value)
@@ -110,7 +118,7 @@ def _describe_function(function):
 
 def _describe_code(code):
     constants = [
-        _describe_code(c) if isinstance(c, types.CodeType) else c
+        _describe_code(c) if isinstance(c, types.CodeType) else describe(c)
         for c in code.co_consts
     ]
     return [code.co_code, code.co_names, code.co_varnames, constants]
@@ -125,7 +133,7 @@ def _can_be_hashed(value):
 
 
 def _describe_object(value):
-    """Describe an object that cannot be pickled, such as a scorer around a lambda."""
+    """Describe an object by its attributes, among which there may be functions."""
     if not hasattr(value, "__dict__"):
         raise TypeError(
             f"storage cannot be used here: {value!r} cannot be pickled, so that "

@@ -176,6 +176,34 @@ def join_results(candidates, n_folds, *, error_score, callable_scoring):
     ]
 
 
+def only_skipped_are_nan(candidates, n_folds):
+    """Tell whether folds were skipped, and all others have finite scores.
+
+    Parameters
+    ----------
+    candidates : list of list of dict
+        Results of the folds that each candidate was scored on.
+
+    n_folds : int
+        Number of folds.
+
+    Returns
+    -------
+    skipped : bool
+        True if nothing is nan but what was left out on purpose.
+    """
+    scores = [
+        result[kind]
+        for results in candidates
+        for result in results
+        for kind in ("test_scores", "train_scores")
+        if kind in result
+    ]
+    values = [list(s.values()) if isinstance(s, dict) else [s] for s in scores]
+    finite = all(np.isfinite(value).all() for value in values)
+    return finite and any(len(results) < n_folds for results in candidates)
+
+
 def _like_nan(value):
     if isinstance(value, dict):
         return dict.fromkeys(value, np.nan)

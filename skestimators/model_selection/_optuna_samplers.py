@@ -54,13 +54,13 @@ class SamplerFactory:
                 # One past the end is asked for when the search is over.
                 point = self._order[index % len(self._order)]
                 return _PointSampler(self._grid[int(point)])
-            case "qmc":
-                return _SobolSampler(index, self._seed)
             case optuna.samplers.BaseSampler():
                 return self._sampler
         state = np.random.SeedSequence((self._seed, index)).generate_state(1)
         seed = int(state[0])
         match self._sampler:
+            case "qmc":
+                return _SobolSampler(index, self._seed, seed)
             case "tpe":
                 return optuna.samplers.TPESampler(seed=seed)
             case "gp":
@@ -98,12 +98,13 @@ class _SobolSampler(optuna.samplers.QMCSampler):
     Optuna's own counts the points in the study, also those whose trials were killed.
     """
 
-    def __init__(self, index, seed):
+    def __init__(self, index, sequence_seed, trial_seed):
         super().__init__(
             qmc_type="sobol",
             scramble=True,
-            seed=seed,
-            independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+            seed=sequence_seed,
+            # For parameters that only some trials have.
+            independent_sampler=optuna.samplers.RandomSampler(seed=trial_seed),
             warn_independent_sampling=False,
         )
         self._index = index

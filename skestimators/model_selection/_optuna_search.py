@@ -4,7 +4,6 @@ import numbers
 import os
 import time
 import warnings
-from contextlib import nullcontext
 from copy import deepcopy
 
 import numpy as np
@@ -18,7 +17,11 @@ from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import _check_method_params
 
 from skestimators.model_selection._fingerprint import fingerprint_of
-from skestimators.model_selection._folds import FoldScorer, join_results
+from skestimators.model_selection._folds import (
+    FoldScorer,
+    join_results,
+    only_skipped_are_nan,
+)
 from skestimators.utils._optional import import_optional
 
 
@@ -376,10 +379,8 @@ class OptunaSearchCV(BaseSearchCV):
             callable_scoring=callable(self.scoring),
         )
         self.multimetric_ = isinstance(out[0]["test_scores"], dict)
-        pruned = any(len(results) < self.n_splits_ for results in asked.results)
-        with warnings.catch_warnings() if pruned else nullcontext():
-            if pruned:
-                # Skipped folds are nan on purpose.
+        with warnings.catch_warnings():
+            if only_skipped_are_nan(asked.results, self.n_splits_):
                 warnings.filterwarnings("ignore", "One or more of the .* non-finite")
             results = self._format_results(asked.params, self.n_splits_, out)
         self.cv_results_, self.study_ = results, asked.study

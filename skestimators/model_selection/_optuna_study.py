@@ -43,7 +43,9 @@ def run_search(search, score, fingerprint, context):
     seed = search.random_state
     seed = int(seed) if isinstance(seed, numbers.Integral) else draw_seed(seed)
     if fingerprint is None:
-        return _ask_and_tell(search, score, context, search.study_name, seed, None)
+        # Some pruners depend on the name.
+        name = search.study_name or "OptunaSearchCV"
+        return _ask_and_tell(search, score, context, name, seed, None)
     name = search.study_name or (
         f"OptunaSearchCV-{type(search.estimator).__name__}-"
         f"{joblib.hash(fingerprint)[:16]}"
@@ -86,7 +88,7 @@ class AskTell:
 
     Parameters
     ----------
-    study_name : str or None
+    study_name : str
         Name of the study.
 
     suggest : callable

@@ -70,7 +70,7 @@ class DictSpace:
 
     def _object(self, name, value):
         objects = self._objects.get(name)
-        return value if objects is None else copy.deepcopy(objects[value])
+        return value if objects is None else objects[value]
 
     def grid(self):
         """Return, for each parameter, all values that a trial may draw."""
