@@ -4,10 +4,10 @@ An estimator that is not named here is tested with its defaults. What a suite ca
 guess (a required parameter, what the strings mean) is an error that says so.
 """
 
-from sklearn.linear_model import Ridge
+from sklearn.base import is_classifier
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils import get_tags
 
-from skestimators.ensemble import BootstrapStackedLGBM
 from skestimators.utils import all_estimators
 
 INIT_PARAMS = {
@@ -16,11 +16,9 @@ INIT_PARAMS = {
     "ESMEmbedder": {"weights": "random", "random_state": 0},
     "MutantSequenceBuilder": {"wild_type": "MKTAYIAKQR"},
     "OptunaSearchCV": {
-        # One that supports callbacks.
-        "estimator": BootstrapStackedLGBM(
-            n_estimators=3, max_iter=20, min_child_samples=5, random_state=0
-        ),
-        "param_distributions": {"max_depth": [2, 3, 4]},
+        # One of scikit-learn's that supports callbacks.
+        "estimator": LogisticRegression(),
+        "param_distributions": {"C": [0.1, 1.0, 10.0]},
         "n_iter": 2,
         "cv": 2,
         "error_score": "raise",
@@ -69,4 +67,5 @@ def example_data(estimator):
         return np.array(STRINGS[name], dtype=object), np.arange(len(STRINGS[name]))
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 4))
-    return X, X[:, 0] + 0.1 * rng.normal(size=60)
+    y = X[:, 0] + 0.1 * rng.normal(size=60)
+    return X, (y > 0).astype(int) if is_classifier(estimator) else y

@@ -23,6 +23,7 @@ from skestimators.model_selection._folds import (
     only_skipped_are_nan,
 )
 from skestimators.utils._optional import import_optional
+from skestimators.utils._validation import check_finite_target
 
 
 class OptunaSearchCV(BaseSearchCV):
@@ -313,6 +314,9 @@ class OptunaSearchCV(BaseSearchCV):
                 f"{type(self).__name__} of {type(self.estimator).__name__} requires y "
                 "to be passed, but the target y is None."
             )
+        if is_classifier(self.estimator):
+            # Folds are stratified before any estimator sees the classes.
+            check_finite_target(y)
         scorers, _ = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)

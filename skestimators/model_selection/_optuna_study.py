@@ -39,7 +39,7 @@ def run_search(search, score, fingerprint, context):
         The candidates and their results.
     """
     if search.sampler == "gp":
-        import_optional("torch", extra="torch", caller=f"{search} (sampler='gp')")
+        import_optional("torch", extra="torch", caller="OptunaSearchCV(sampler='gp')")
     seed = search.random_state
     seed = int(seed) if isinstance(seed, numbers.Integral) else draw_seed(seed)
     if fingerprint is None:

@@ -1,6 +1,7 @@
 """OptunaSearchCV as a search of scikit-learn."""
 
 import pickle
+import sys
 import warnings
 
 import numpy as np
@@ -167,6 +168,21 @@ def test_model_based_samplers_beat_random_search(sampler):
         return np.median([search.best_score_ for search in searches])
 
     assert median_best(sampler) > median_best("random")
+
+
+def test_gp_names_the_package_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"sampler='gp'.*'torch'.*\[torch\]"):
+        search_svc(sampler="gp").fit(X, y)
+
+
+def test_missing_target_is_named_before_folds_are_made():
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        search_svc().fit(X)
+    labels = y.astype(float)
+    labels[7] = np.nan
+    with pytest.raises(ValueError, match="y contains NaN, first in row 7"):
+        search_svc().fit(X, labels)
 
 
 def test_sampler_may_be_a_callable_or_an_instance():
