@@ -4,7 +4,7 @@
 .PHONY: help demo test test-slow lint format docs clean
 
 PYTHON ?= python3
-EXTRAS ?= esm,torch,boosting,plot,test
+EXTRAS ?= esm,torch,boosting,keras,tuning,arrow,plot,test
 DATA ?=
 WEIGHTS ?=
 MODEL ?=
@@ -13,6 +13,8 @@ OUTPUT ?= demo_output
 python := .venv/bin/python
 # Caches that would otherwise be written to the home folder.
 export MPLCONFIGDIR := .cache/matplotlib
+# TensorFlow's notes on the processor are no news.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'

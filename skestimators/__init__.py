@@ -8,6 +8,7 @@ from skestimators import (
     ensemble,
     feature_extraction,
     metrics,
+    model_selection,
     neural_network,
     preprocessing,
     utils,
@@ -16,6 +17,7 @@ from skestimators.datasets import *
 from skestimators.ensemble import *
 from skestimators.feature_extraction import *
 from skestimators.metrics import *
+from skestimators.model_selection import *
 from skestimators.neural_network import *
 from skestimators.preprocessing import *
 from skestimators.utils import *
@@ -30,4 +32,5 @@ __all__ = [
     *feature_extraction.__all__,
     *ensemble.__all__,
     *neural_network.__all__,
+    *model_selection.__all__,
 ]

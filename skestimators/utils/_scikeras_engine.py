@@ -6,6 +6,8 @@ every step.
 """
 
 import copy
+import gc
+import itertools
 import os
 from contextlib import suppress
 
@@ -13,9 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scikeras.wrappers import BaseWrapper
+from tensorflow.python.eager import context
 
 from skestimators.utils._chunks import padded_chunks
 from skestimators.utils._keras_program import ADAM, program_for, variables_of
+
+_NETWORKS_BETWEEN_CLEANING = 50
+_networks = itertools.count(1)
 
 
 class _Net(BaseWrapper):
@@ -182,6 +188,8 @@ def train(
     ValueError
         If the training loss is not finite.
     """
+    if first_epoch == 0:
+        _forget_old_networks()
     callbacks = [copy.deepcopy(callback) for callback in callbacks]
     if validation is not None:
         stopping = keras.callbacks.EarlyStopping(
@@ -197,6 +205,7 @@ def train(
         network,
         loss=loss,
         optimizer=keras.optimizers.Adam,
+        optimizer__name="adam",
         optimizer__learning_rate=learning_rate,
         **{f"optimizer__{name}": value for name, value in ADAM.items()},
         batch_size=batch_size,
@@ -279,6 +288,14 @@ def resolve_device(device):
             "of these or 'auto'."
         )
     return wanted
+
+
+def _forget_old_networks():
+    # TensorFlow keeps a kernel for every name of a variable and every graph it has seen,
+    # which adds up in a long search. Making them anew takes a moment, so not often.
+    if next(_networks) % _NETWORKS_BETWEEN_CLEANING == 0:
+        gc.collect()
+        context.context().clear_kernel_cache()
 
 
 def _wind_on_dropout(network):
