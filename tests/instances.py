@@ -10,10 +10,15 @@ from sklearn.utils import get_tags
 
 from skestimators.utils import all_estimators
 
+KERAS = {"learning_rate": 0.05, "max_epochs": 20}
+KINDS = ("Classifier", "Regressor")
+
 INIT_PARAMS = {
     "BootstrapStackedLGBM": {"n_estimators": 5, "max_iter": 20, "min_child_samples": 5},
     "BootstrapStackedRegressor": {"estimator": Ridge(), "n_estimators": 5},
     "ESMEmbedder": {"weights": "random", "random_state": 0},
+    **{f"KerasFFNN{kind}": {"hidden_layer_sizes": (16,), **KERAS} for kind in KINDS},
+    **{f"KerasCNN{kind}": {"filters": (16,), **KERAS} for kind in KINDS},
     "MutantSequenceBuilder": {"wild_type": "MKTAYIAKQR"},
     "OptunaSearchCV": {
         # One of scikit-learn's that supports callbacks.
@@ -23,6 +28,8 @@ INIT_PARAMS = {
         "cv": 2,
         "error_score": "raise",
     },
+    # The checks of integers hold a point at the origin, which no sector has.
+    "SectorLabeler": {"origin": 0},
     "TorchMLPRegressor": {
         "hidden_layer_sizes": (16,),
         "learning_rate": 0.05,

@@ -198,6 +198,21 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "network_" in state:
+            from skestimators.utils._scikeras_engine import pack
+
+            state = {**state, "network_": pack(state["network_"])}
+        return state
+
+    def __setstate__(self, state):
+        if "network_" in state:
+            from skestimators.utils._scikeras_engine import unpack
+
+            state = {**state, "network_": unpack(state["network_"])}
+        super().__setstate__(state)
+
 
 class KerasRegressor(RegressorMixin, KerasNetwork):
     """Least squares for one or several targets."""

@@ -48,7 +48,6 @@ class _Net(BaseWrapper):
         network = self.model_
         network.optimizer.learning_rate = self.optimizer__learning_rate
         program, variables = program_for(network), variables_of(network)
-        _wind_on_dropout(network)
         data = _tensors(X, y, sample_weight)
         validation = None if validation is None else _tensors(*validation)
         callbacks = keras.callbacks.CallbackList(
@@ -259,6 +258,44 @@ def predict(network, X, *, device, chunk_size=256):
     return np.concatenate(outputs)
 
 
+def pack(network):
+    """Return all there is to a network as plain Python and NumPy.
+
+    keras' own files forget how far the generators of dropout have come.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A network that `train` has compiled.
+
+    Returns
+    -------
+    packed : dict
+        Configuration, weights, and the state of the optimizer.
+    """
+    return {
+        "config": network.get_config(),
+        "loss": keras.losses.serialize(network.loss),
+        "variables": [v.value.numpy() for v in network.variables],
+        "optimizer": [v.value.numpy() for v in network.optimizer.variables],
+    }
+
+
+def unpack(packed):
+    """Return the network that `pack` has packed."""
+    network = keras.Sequential.from_config(packed["config"])
+    network.compile(
+        optimizer=keras.optimizers.Adam(name="adam", **ADAM),
+        loss=keras.losses.deserialize(packed["loss"]),
+    )
+    network.optimizer.build(network.trainable_variables)
+    variables = [*network.variables, *network.optimizer.variables]
+    values = [*packed["variables"], *packed["optimizer"]]
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return network
+
+
 def resolve_device(device):
     """Return the name of the TensorFlow device to compute on.
 
@@ -296,14 +333,6 @@ def _forget_old_networks():
     if next(_networks) % _NETWORKS_BETWEEN_CLEANING == 0:
         gc.collect()
         context.context().clear_kernel_cache()
-
-
-def _wind_on_dropout(network):
-    # A saved network knows the seeds of dropout, but not how often each was drawn from,
-    # which is once a step.
-    for state in network.non_trainable_variables:
-        seed, _ = state.numpy()
-        state.assign([seed, int(network.optimizer.iterations.numpy())])
 
 
 def _tensors(X, y, row_weight):
