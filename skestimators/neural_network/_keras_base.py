@@ -10,7 +10,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skestimators.utils._callbacks import fit_task
@@ -374,8 +374,8 @@ class KerasClassifier(ClassifierMixin, KerasNetwork):
     def _encode_target(self, y, *, classes, reset):
         check_classification_targets(y)
         if reset:
-            self.classes_ = unique_labels(y if classes is None else classes)
-        elif classes is not None and set(self.classes_) != set(unique_labels(classes)):
+            self.classes_ = np.unique(y if classes is None else classes)
+        elif classes is not None and set(self.classes_) != set(classes):
             raise ValueError(
                 f"classes={list(classes)} are not those of the network, "
                 f"{self.classes_.tolist()}."
@@ -385,9 +385,9 @@ class KerasClassifier(ClassifierMixin, KerasNetwork):
                 f"{type(self).__name__} needs two classes or more, but y holds one "
                 f"class: {self.classes_[0]!r}."
             )
-        if unknown := set(unique_labels(y)) - set(self.classes_):
+        if len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
-                f"y holds {sorted(unknown)}, not among the classes "
+                f"y holds {unknown.tolist()}, not among the classes "
                 f"{self.classes_.tolist()}."
             )
         return np.searchsorted(self.classes_, y).astype(np.int32)
