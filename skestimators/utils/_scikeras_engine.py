@@ -328,8 +328,8 @@ def resolve_device(device):
 
 
 def _forget_old_networks():
-    # TensorFlow keeps a kernel for every graph and every name of a variable it has seen,
-    # which adds up in a long search. Making new ones takes a moment, so not often.
+    # TensorFlow keeps a kernel for every graph and every name of a variable it has
+    # seen, which adds up in a long search. Making new ones takes a moment: not often.
     if next(_networks) % _NETWORKS_BETWEEN_CLEANING == 0:
         gc.collect()
         context.context().clear_kernel_cache()
