@@ -7,7 +7,7 @@ from importlib import metadata
 _PACKAGES = [
     *("skestimators", "scikit-learn", "numpy", "scipy", "pandas", "rich"),
     *("torch", "skorch", "fair-esm", "safetensors", "lightgbm", "xgboost"),
-    *("tensorflow", "keras", "scikeras", "optuna"),
+    *("tensorflow", "keras", "scikeras", "tensorboard", "optuna", "pyarrow"),
     *("astropy", "scikit-image", "pillow", "matplotlib"),
 ]
 
