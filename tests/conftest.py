@@ -1,6 +1,8 @@
 """Fixtures that every room's tests may use."""
 
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,18 @@ def real_data():
         return path
 
     return locate
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print how many of scikit-learn's checks each estimator passes."""
+    outcomes = {}
+    for outcome in ("passed", "failed", "xfailed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            match = re.search(r"test_scikit_learn_checks\[(\w+)", report.nodeid)
+            if match:
+                outcomes.setdefault(match[1], Counter())[outcome] += 1
+    if outcomes:
+        terminalreporter.section("scikit-learn's checks")
+    for name, counts in sorted(outcomes.items()):
+        numbers = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
+        terminalreporter.line(f"{name}: {numbers}")
