@@ -1,22 +1,19 @@
-"""What the Keras estimators share: fitting, going on, and predicting."""
+"""What all Keras estimators share: fitting, going on, and running the network."""
 
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed
-from skestimators.utils._validation import validate_training_data
+from skestimators.utils._validation import drop_weightless
 from skestimators.utils._validation_split import split_validation
 
 
@@ -112,27 +109,31 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     ):
         for module in ("tensorflow", "keras", "scikeras"):
             import_optional(module, extra="keras", caller=self)
+        if not go_on:
+            # If this fit fails, the old network would no longer fit what is set here.
+            vars(self).pop("network_", None)
         X, y, weight, groups = self._validate(
             X, y, sample_weight, groups, reset=not go_on
         )
         rows = self._check_input(X, reset=not go_on)
         target = self._encode_target(y, classes=classes, reset=not go_on)
+        factor, X, y, weight, groups, rows, target = drop_weightless(
+            self._weigh(target, weight), X, y, weight, groups, rows, target
+        )
         metadata = {"sample_weight": None if sample_weight is None else weight}
         with fit_task(
             self, max_steps=training["max_epochs"], X=X, y=y, metadata=metadata
         ) as task:
-            data = rows, target, self._weigh(y, weight)
-            self._train(data, groups, task, go_on=go_on, **training)
+            self._train((rows, target, factor), groups, task, go_on=go_on, **training)
         return self
 
     def _train(self, data, groups, task, *, go_on, max_epochs, early_stopping):
         from skestimators.utils import _scikeras_engine as engine
+        from skestimators.utils._keras_device import resolve_device
 
-        random_state = check_random_state(self.random_state)
-        split_seed, seed = draw_seed(random_state), draw_seed(random_state)
-        self.device_ = engine.resolve_device(self.device)
-        network = self._network(data[0].shape[1:], seed, go_on=go_on)
+        self.device_ = resolve_device(self.device)
         X, y, weight = data
+        network = self._network(X.shape[1:], go_on=go_on)
         data, held_out = (X, y, weight / weight.mean()), None
         if early_stopping:
             sides = split_validation(
@@ -140,7 +141,7 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
                 validation_fraction=self.validation_fraction,
                 groups=groups,
                 classes=y if y.ndim == 1 else None,
-                random_state=split_seed,
+                random_state=self._split_seed,
             )
             data, held_out = ([array[side] for array in data] for side in sides)
         history = engine.train(
@@ -162,7 +163,7 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         )
         self._record(network, history, go_on=go_on)
 
-    def _network(self, input_shape, seed, *, go_on):
+    def _network(self, input_shape, *, go_on):
         """Return the network to train: a new one, or the one there is."""
         build, params = self._builder()
         if go_on:
@@ -173,8 +174,17 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
                     "warm_start=False can build another."
                 )
             return self.network_
-        self._seed, self._built_with = seed, params
-        return build(input_shape, self._n_network_outputs(), seed=seed, **params)
+        random_state = check_random_state(self.random_state)
+        # Kept, so that a warm start holds out the rows that were held out before.
+        self._split_seed, self._seed = draw_seed(random_state), draw_seed(random_state)
+        self._built_with = params
+        return build(
+            input_shape,
+            self._n_network_outputs(),
+            device=self.device_,
+            seed=self._seed,
+            **params,
+        )
 
     def _record(self, network, history, *, go_on):
         before = self.history_ if go_on else {}
@@ -201,211 +211,17 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def __getstate__(self):
         state = super().__getstate__()
         if "network_" in state:
-            from skestimators.utils._scikeras_engine import pack
+            from skestimators.utils._keras_state import pack
 
             state = {**state, "network_": pack(state["network_"])}
         return state
 
     def __setstate__(self, state):
         if "network_" in state:
-            from skestimators.utils._scikeras_engine import unpack
+            from skestimators.utils._keras_device import present_device
+            from skestimators.utils._keras_state import unpack
 
-            state = {**state, "network_": unpack(state["network_"])}
+            device = present_device(state["device_"])
+            network = unpack(state["network_"], device)
+            state = {**state, "network_": network, "device_": device}
         super().__setstate__(state)
-
-
-class KerasRegressor(RegressorMixin, KerasNetwork):
-    """Least squares for one or several targets."""
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for exactly one epoch, on all rows.
-
-        The first call builds the network. Nothing is held out, whatever
-        `early_stopping` is.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, window, n_channels)
-            As in `fit`.
-
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`.
-
-        Returns
-        -------
-        self : object
-            The estimator, trained one epoch further.
-        """
-        return self._partial_fit(X, y, sample_weight)
-
-    def predict(self, X):
-        """Predict targets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, window, n_channels)
-            Rows, or windows for the convolutional network.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predicted targets, computed in float32 and returned as float64. A row's
-            prediction does not depend on the other rows.
-        """
-        y_pred = self._outputs(X)
-        return y_pred[:, 0] if self._y_ndim == 1 else y_pred
-
-    def _validate(self, *data, reset):
-        return validate_training_data(
-            self, *data, reset=reset, y_numeric=True, multi_output=True, allow_nd=True
-        )
-
-    def _encode_target(self, y, *, classes, reset):
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if not reset and n_outputs != self.n_outputs_:
-            raise ValueError(
-                f"y has {n_outputs} target(s), but the network was built for "
-                f"{self.n_outputs_}."
-            )
-        self._y_ndim = y.ndim
-        self.n_outputs_ = n_outputs
-        return y.reshape(len(y), -1).astype(np.float32)
-
-    def _weigh(self, y, weight):
-        return weight
-
-    def _n_network_outputs(self):
-        return self.n_outputs_
-
-    def _loss(self):
-        from keras.losses import MeanSquaredError
-
-        return MeanSquaredError()
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-
-class KerasClassifier(ClassifierMixin, KerasNetwork):
-    """Cross-entropy between one label a row and a softmax over the classes."""
-
-    _parameter_constraints: dict = {
-        **KerasNetwork._parameter_constraints,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-    }
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for exactly one epoch, on all rows.
-
-        The first call builds the network. Nothing is held out, whatever
-        `early_stopping` is.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, window, n_channels)
-            As in `fit`.
-
-        y : array-like of shape (n_samples,)
-            Class labels.
-
-        classes : array-like of shape (n_classes,), default=None
-            All classes there are; needed in the first call, may be left out in later
-            ones.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`.
-
-        Returns
-        -------
-        self : object
-            The estimator, trained one epoch further.
-        """
-        if classes is None and not self.__sklearn_is_fitted__():
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        return self._partial_fit(X, y, sample_weight, classes)
-
-    def predict_proba(self, X):
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, window, n_channels)
-            Rows, or windows for the convolutional network.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, float64. A row's probabilities do not depend on
-            the other rows.
-        """
-        return softmax(self._outputs(X), axis=1)
-
-    def predict(self, X):
-        """Predict the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, window, n_channels)
-            Rows, or windows for the convolutional network.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Class labels.
-        """
-        outputs = self._outputs(X)
-        return self.classes_[outputs.argmax(axis=1)]
-
-    def _validate(self, *data, reset):
-        return validate_training_data(self, *data, reset=reset, allow_nd=True)
-
-    def _encode_target(self, y, *, classes, reset):
-        check_classification_targets(y)
-        if reset:
-            self.classes_ = np.unique(y if classes is None else classes)
-        elif classes is not None and set(self.classes_) != set(classes):
-            raise ValueError(
-                f"classes={list(classes)} are not those of the network, "
-                f"{self.classes_.tolist()}."
-            )
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs two classes or more, but y holds one "
-                f"class: {self.classes_[0]!r}."
-            )
-        if len(unknown := np.setdiff1d(y, self.classes_)):
-            raise ValueError(
-                f"y holds {unknown.tolist()}, not among the classes "
-                f"{self.classes_.tolist()}."
-            )
-        return np.searchsorted(self.classes_, y).astype(np.int32)
-
-    def _weigh(self, y, weight):
-        # With "balanced", a class without rows has no weight to compute.
-        classes = self.classes_
-        if self.class_weight == "balanced":
-            classes = np.unique(y)
-        of_class = compute_class_weight(
-            self.class_weight, classes=classes, y=y, sample_weight=weight
-        )
-        return weight * of_class[np.searchsorted(classes, y)]
-
-    def _n_network_outputs(self):
-        return len(self.classes_)
-
-    def _loss(self):
-        from keras.losses import SparseCategoricalCrossentropy
-
-        return SparseCategoricalCrossentropy(from_logits=True)

@@ -4,11 +4,8 @@ from numbers import Integral
 
 from sklearn.utils._param_validation import Interval
 
-from skestimators.neural_network._keras_base import (
-    KerasClassifier,
-    KerasNetwork,
-    KerasRegressor,
-)
+from skestimators.neural_network._keras_base import KerasNetwork
+from skestimators.neural_network._keras_targets import KerasClassifier, KerasRegressor
 from skestimators.utils._validation import check_layer_sizes
 
 
@@ -27,15 +24,17 @@ class _CNN(KerasNetwork):
 
         check_layer_sizes("filters", self.filters)
         return build_cnn, {
-            "filters": tuple(self.filters),
-            "kernel_size": self.kernel_size,
+            "filters": tuple(map(int, self.filters)),
+            "kernel_size": int(self.kernel_size),
             "activation": self.activation,
-            "dropout": self.dropout,
+            "dropout": float(self.dropout),
         }
 
     def _check_input(self, X, *, reset):
         windows = self._as_windows(X)
         shape = windows.shape[1:]
+        if 0 in shape:
+            raise ValueError(f"X has empty windows, of shape {shape}.")
         if reset:
             self.window_shape_ = shape
         elif shape != self.window_shape_:

@@ -1,10 +1,7 @@
 """Feed-forward networks on Keras."""
 
-from skestimators.neural_network._keras_base import (
-    KerasClassifier,
-    KerasNetwork,
-    KerasRegressor,
-)
+from skestimators.neural_network._keras_base import KerasNetwork
+from skestimators.neural_network._keras_targets import KerasClassifier, KerasRegressor
 from skestimators.utils._validation import check_layer_sizes
 
 
@@ -21,9 +18,9 @@ class _FFNN(KerasNetwork):
 
         check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         return build_ffnn, {
-            "hidden_layer_sizes": tuple(self.hidden_layer_sizes),
+            "hidden_layer_sizes": tuple(map(int, self.hidden_layer_sizes)),
             "activation": self.activation,
-            "dropout": self.dropout,
+            "dropout": float(self.dropout),
         }
 
     def _check_input(self, X, *, reset):

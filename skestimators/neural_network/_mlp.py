@@ -12,7 +12,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed, torch_seed
-from skestimators.utils._validation import check_layer_sizes, validate_training_data
+from skestimators.utils._validation import (
+    check_layer_sizes,
+    drop_weightless,
+    validate_training_data,
+)
 from skestimators.utils._validation_split import split_validation
 
 
@@ -212,6 +216,7 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         X, y, weight, groups = validate_training_data(
             self, X, y, sample_weight, groups, y_numeric=True, multi_output=True
         )
+        weight, X, y, groups = drop_weightless(weight, X, y, groups)
         check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         self._y_ndim = y.ndim
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]

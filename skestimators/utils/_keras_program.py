@@ -56,8 +56,27 @@ def _without_seeds(config):
     return config
 
 
-def variables_of(network):
-    """Return the variables of a compiled network, as its program takes them.
+def weights_of(network):
+    """Return what a program needs to predict.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A network of the program's architecture.
+
+    Returns
+    -------
+    variables : dict
+        Lists of tf.Variable: `"weights"`, and `"states"`, those that are not trained.
+    """
+    return {
+        "weights": [v.value for v in network.trainable_variables],
+        "states": [v.value for v in network.non_trainable_variables],
+    }
+
+
+def training_variables_of(network):
+    """Return what a program needs to train.
 
     Parameters
     ----------
@@ -67,19 +86,18 @@ def variables_of(network):
     Returns
     -------
     variables : dict
-        `"weights"`, `"moments"` and `"velocities"`: lists of tf.Variable, the last two
-        of Adam; `"states"`, the list of those that are not trained; `"iterations"`, the
-        number of steps; and `"flat"`, three vectors as room to work in.
+        Beside `weights_of`: Adam's `"moments"` and `"velocities"`, one for each weight;
+        `"iterations"`, the number of steps; and `"flat"`, three vectors as room to work
+        in.
     """
     network.optimizer.build(network.trainable_variables)
     adam = network.optimizer.variables
-    weights = [v.value for v in network.trainable_variables]
-    size = sum(int(np.prod(weight.shape)) for weight in weights)
+    variables = weights_of(network)
+    size = sum(int(np.prod(weight.shape)) for weight in variables["weights"])
     return {
-        "weights": weights,
+        **variables,
         "moments": [v.value for v in adam if v.name.endswith("_momentum")],
         "velocities": [v.value for v in adam if v.name.endswith("_velocity")],
-        "states": [v.value for v in network.non_trainable_variables],
         "iterations": network.optimizer.iterations.value,
         "flat": [tf.Variable(tf.zeros(size)) for _ in range(3)],
     }
@@ -108,7 +126,7 @@ class Program:
         Parameters
         ----------
         variables : dict
-            As `variables_of` returns them; updated in place.
+            As `training_variables_of` returns them; updated in place.
 
         data : tuple of tensors
             Inputs, targets and row weights.
@@ -132,14 +150,18 @@ class Program:
             variables,
             data,
             tf.constant(order),
-            tf.constant(batch_size),
+            tf.constant(min(int(batch_size), len(order)), tf.int32),
             tf.constant(learning_rate, tf.float32),
         )
         return float(loss)
 
-    def mean_loss(self, variables, data):
+    def mean_loss(self, variables, data, *, chunk_size=8192):
         """Return the weighted mean of the loss over the rows of `data`."""
-        return float(self._call(self._evaluate, variables, data))
+        total = 0.0
+        for start in range(0, len(data[0]), chunk_size):
+            chunk = tuple(tensor[start : start + chunk_size] for tensor in data)
+            total += float(self._call(self._loss_sum, variables, chunk))
+        return total / float(tf.reduce_sum(data[2]))
 
     def predict(self, variables, X):
         """Return the network's output for a tensor of rows."""
@@ -186,10 +208,10 @@ class Program:
             variable.assign(state)
         return loss, tf.concat([tf.reshape(g, [-1]) for g in gradients], 0)
 
-    def _evaluate(self, variables, data):
+    def _loss_sum(self, variables, data):
         X, y, row_weight = data
         loss = self._loss.call(y, self._forward(variables, X))
-        return tf.reduce_sum(loss * row_weight) / tf.reduce_sum(row_weight)
+        return tf.reduce_sum(loss * row_weight)
 
     def _forward(self, variables, X):
         output, _ = self._template.stateless_call(

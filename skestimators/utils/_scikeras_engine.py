@@ -6,22 +6,20 @@ every step.
 """
 
 import copy
-import gc
-import itertools
-import os
-from contextlib import suppress
 
 import keras
 import numpy as np
 import tensorflow as tf
 from scikeras.wrappers import BaseWrapper
-from tensorflow.python.eager import context
 
 from skestimators.utils._chunks import padded_chunks
-from skestimators.utils._keras_program import ADAM, program_for, variables_of
-
-_NETWORKS_BETWEEN_CLEANING = 50
-_networks = itertools.count(1)
+from skestimators.utils._keras_program import (
+    ADAM,
+    program_for,
+    training_variables_of,
+    weights_of,
+)
+from skestimators.utils._keras_state import forget_old_networks, unchanged_by_failure
 
 
 class _Net(BaseWrapper):
@@ -47,11 +45,16 @@ class _Net(BaseWrapper):
     ):
         network = self.model_
         network.optimizer.learning_rate = self.optimizer__learning_rate
-        program, variables = program_for(network), variables_of(network)
+        program, weights = program_for(network), weights_of(network)
+        variables = training_variables_of(network)
         data = _tensors(X, y, sample_weight)
         validation = None if validation is None else _tensors(*validation)
         callbacks = keras.callbacks.CallbackList(
-            self._fit_callbacks, model=network, epochs=initial_epoch + epochs, steps=1
+            self._fit_callbacks,
+            model=network,
+            epochs=initial_epoch + epochs,
+            steps=1,
+            verbose=0,
         )
         network.stop_training = False
         self.history_ = {"loss": [], "val_loss": []}
@@ -72,7 +75,7 @@ class _Net(BaseWrapper):
             }
             callbacks.on_train_batch_end(0, logs)
             if validation is not None:
-                logs["val_loss"] = program.mean_loss(variables, validation)
+                logs["val_loss"] = program.mean_loss(weights, validation)
             for name, values in self.history_.items():
                 values.append(logs.get(name, np.nan))
             callbacks.on_epoch_end(epoch, logs)
@@ -95,12 +98,13 @@ class _EpochSteps(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """End the step, unless the loss says that training has failed."""
-        if not np.isfinite(logs["loss"]):
-            raise ValueError(
-                f"The training loss became {logs['loss']} in epoch {epoch + 1}. Scale "
-                "X and y (StandardScaler, TransformedTargetRegressor) or lower "
-                "learning_rate."
-            )
+        for name, what in {"loss": "training", "val_loss": "validation"}.items():
+            if name in logs and not np.isfinite(logs[name]):
+                raise ValueError(
+                    f"The {what} loss became {logs[name]} in epoch {epoch + 1}. Scale "
+                    "X and y (StandardScaler, TransformedTargetRegressor) or lower "
+                    "learning_rate."
+                )
         if self.task.end(self.context, lambda: self.fitted_attributes(self.model)):
             self.model.stop_training = True
 
@@ -188,7 +192,7 @@ def train(
         If the training loss is not finite.
     """
     if first_epoch == 0:
-        _forget_old_networks()
+        forget_old_networks()
     callbacks = [copy.deepcopy(callback) for callback in callbacks]
     if validation is not None:
         stopping = keras.callbacks.EarlyStopping(
@@ -212,7 +216,7 @@ def train(
         epochs=max_epochs,
     )
     X, y, row_weight = data
-    with tf.device(device):
+    with tf.device(device), unchanged_by_failure(network):
         net.fit(
             X,
             y,
@@ -249,7 +253,7 @@ def predict(network, X, *, device, chunk_size=256):
     outputs : ndarray of shape (n_samples, ...), float64
         The network's output.
     """
-    program, variables = program_for(network), variables_of(network)
+    program, variables = program_for(network), weights_of(network)
     outputs = []
     with tf.device(device):
         for chunk, n_rows in padded_chunks(X, chunk_size):
@@ -258,106 +262,5 @@ def predict(network, X, *, device, chunk_size=256):
     return np.concatenate(outputs)
 
 
-def pack(network):
-    """Return all there is to a network as plain Python and NumPy.
-
-    keras' own files forget how far the generators of dropout have come.
-
-    Parameters
-    ----------
-    network : keras.Sequential
-        A network that `train` has compiled.
-
-    Returns
-    -------
-    packed : dict
-        Configuration, weights, and the state of the optimizer.
-    """
-    return {
-        "config": network.get_config(),
-        "loss": keras.losses.serialize(network.loss),
-        "variables": [v.value.numpy() for v in network.variables],
-        "optimizer": [v.value.numpy() for v in network.optimizer.variables],
-    }
-
-
-def unpack(packed):
-    """Return the network that `pack` has packed."""
-    network = keras.Sequential.from_config(packed["config"])
-    network.compile(
-        optimizer=keras.optimizers.Adam(name="adam", **ADAM),
-        loss=keras.losses.deserialize(packed["loss"]),
-    )
-    network.optimizer.build(network.trainable_variables)
-    variables = [*network.variables, *network.optimizer.variables]
-    values = [*packed["variables"], *packed["optimizer"]]
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-    return network
-
-
-def resolve_device(device):
-    """Return the name of the TensorFlow device to compute on.
-
-    Parameters
-    ----------
-    device : str
-        `"auto"`, `"cpu"`, `"gpu"` (`"cuda"` is the same) or one of several, `"gpu:1"`.
-
-    Returns
-    -------
-    device : str
-        As `tf.device` takes it; with `"auto"` a GPU if TensorFlow sees one.
-
-    Raises
-    ------
-    ValueError
-        If the device is not there.
-    """
-    present = [d.name.split(":", 1)[1] for d in tf.config.list_logical_devices()]
-    wanted = device.upper().replace("CUDA", "GPU")
-    if wanted == "AUTO":
-        return next((name for name in present if name.startswith("GPU")), "CPU:0")
-    wanted = wanted if ":" in wanted else f"{wanted}:0"
-    if wanted not in present:
-        raise ValueError(
-            f"device={device!r} is not available; TensorFlow sees {present}. Pass one "
-            "of these or 'auto'."
-        )
-    return wanted
-
-
-def _forget_old_networks():
-    # TensorFlow keeps a kernel for every graph and every name of a variable it has
-    # seen, which adds up in a long search. Making new ones takes a moment: not often.
-    if next(_networks) % _NETWORKS_BETWEEN_CLEANING == 0:
-        gc.collect()
-        context.context().clear_kernel_cache()
-
-
 def _tensors(X, y, row_weight):
     return tf.constant(X), tf.constant(y), tf.constant(row_weight, tf.float32)
-
-
-def _check_backend():
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise ImportError(
-            f"keras runs on {backend!r}, but these estimators need TensorFlow: set "
-            "KERAS_BACKEND to 'tensorflow' before keras is imported."
-        )
-
-
-def _limit_threads():
-    # joblib gives each of its processes a share of the cores by these variables, of
-    # which TensorFlow reads none.
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    if limit.isdigit() and "TF_NUM_INTRAOP_THREADS" not in os.environ:
-        # Once TensorFlow has run something, its threads are there.
-        with suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(int(limit))
-            tf.config.threading.set_inter_op_parallelism_threads(int(limit))
-
-
-_check_backend()
-_limit_threads()

@@ -94,7 +94,7 @@ def check_layer_sizes(name, sizes):
 def validate_training_data(
     estimator, X, y, sample_weight=None, groups=None, **check_params
 ):
-    """Validate what `fit` of a network is given, and leave out rows without weight.
+    """Validate what `fit` of a network is given.
 
     Parameters
     ----------
@@ -119,8 +119,7 @@ def validate_training_data(
     Returns
     -------
     X, y, weight, groups : tuple of ndarray
-        The rows whose weight is not zero; `weight` of ones if none was given, `groups`
-        numbered from 0, or None.
+        `weight` of ones if none was given, `groups` numbered from 0, or None.
 
     Raises
     ------
@@ -133,10 +132,35 @@ def validate_training_data(
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float32, ensure_non_negative=True
     )
-    if groups is not None:
-        groups = check_groups(groups, len(X))
-    # A row without weight counts nowhere, least of all among those held out.
-    if not (counts := weight > 0).all():
-        X, y, weight = X[counts], y[counts], weight[counts]
-        groups = None if groups is None else groups[counts]
-    return X, y, weight, groups
+    return X, y, weight, None if groups is None else check_groups(groups, len(X))
+
+
+def drop_weightless(weight, *arrays):
+    """Leave out rows of weight zero.
+
+    Such a row counts nowhere, least of all among those that are held out.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+        Weights, not negative.
+
+    *arrays : ndarray of shape (n_samples, ...) or None
+        What has a row for each.
+
+    Returns
+    -------
+    weight, *arrays : list of ndarray or None
+        The rows with a weight.
+
+    Raises
+    ------
+    ValueError
+        If no row has a weight.
+    """
+    counts = weight > 0
+    if counts.all():
+        return [weight, *arrays]
+    if not counts.any():
+        raise ValueError("All rows have weight zero, so there is nothing to learn.")
+    return [None if a is None else a[counts] for a in (weight, *arrays)]

@@ -72,9 +72,9 @@ def test_epochs_are_those_of_keras(cls):
     params = {"batch_size": 30, "max_epochs": 3, "early_stopping": False}
     ours = small(cls, **params).fit(X, y)
     build, layers = ours._builder()
-    network = build(
-        X.shape[1:], 2 if cls in REGRESSORS else 3, seed=ours._seed, **layers
-    )
+    n_outputs = 2 if cls in REGRESSORS else 3
+    layers.update(seed=ours._seed, device=ours.device_)
+    network = build(X.shape[1:], n_outputs, **layers)
     network.compile(optimizer=keras.optimizers.Adam(0.01), loss=ours._loss())
     target = y if cls in REGRESSORS else np.searchsorted(ours.classes_, y)
     losses = []
@@ -301,7 +301,7 @@ def test_bad_windows_are_named(cls):
     with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 5"):
         fitted.predict(X[:, :3])
     with pytest.raises(ValueError, match="Found array with dim 4"):
-        fitted.fit(X[..., None], y)
+        small(cls).fit(X[..., None], y)
     for shape in [(5,), (0, 4), (-1, -1), ("5", 4), (2.5, 4)]:
         with pytest.raises(ValueError, match="window_shape must be"):
             small(cls, window_shape=shape).fit(X, y)
@@ -506,3 +506,162 @@ def test_another_backend_of_keras_is_named(tmp_path):
         cwd=tmp_path,
     )
     assert "ImportError: keras runs on 'torch'" in done.stderr
+
+
+def test_a_failed_new_fit_leaves_no_network_for_other_data():
+    X, y = data_for(KerasFFNNClassifier)
+    network = small(KerasFFNNClassifier).fit(X, y)
+    with pytest.raises(ValueError, match="hold out"):
+        network.fit(X, np.where(y == "push", "air", y), groups=np.zeros(300))
+    with pytest.raises(NotFittedError):
+        network.predict(X)
+
+
+@pytest.mark.parametrize("cls", REGRESSORS)
+@pytest.mark.parametrize("how", ["diverges", "interrupted"])
+def test_a_failed_warm_start_loses_nothing(cls, how):
+    class CtrlC:
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_begin = setup
+
+        def on_fit_task_end(self, estimator, context):
+            if context.task_id == 1:
+                raise KeyboardInterrupt
+
+    X, y = data_for(cls)
+    params = {"warm_start": True, "early_stopping": False, "dropout": 0.2}
+    network = small(cls, max_epochs=2, **params).fit(X, y)
+    untouched = copy.deepcopy(network)
+    if how == "diverges":
+        with pytest.raises(ValueError, match="training loss became"):
+            network.set_params(learning_rate=1e30).fit(X, y)
+        with pytest.raises(ValueError, match="training loss became"):
+            network.partial_fit(X, y * 1e25)
+        network.set_params(learning_rate=0.01)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            copy.deepcopy(network).set_callbacks(CtrlC()).fit(X, y)
+        interrupted = network.set_params(max_epochs=5).set_callbacks(CtrlC())
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.fit(X, y)
+    np.testing.assert_array_equal(network.predict(X), untouched.predict(X))
+    assert network.history_ == untouched.history_
+    # Nor has it lost anything of what it needs to go on.
+    network.partial_fit(X, y)
+    np.testing.assert_array_equal(
+        network.predict(X), untouched.partial_fit(X, y).predict(X)
+    )
+
+
+def test_numpy_numbers_are_numbers():
+    """As a search over arrays or distributions hands them over."""
+    X, y = data_for(KerasCNNRegressor)
+    plain = small(KerasCNNRegressor, max_epochs=2, batch_size=32).fit(X, y)
+    numbers = {
+        "filters": np.array([16]),
+        "kernel_size": np.int64(3),
+        "max_epochs": np.int64(2),
+        "batch_size": np.int64(32),
+        "learning_rate": np.float64(0.01),
+        "dropout": np.float64(0),
+    }
+    for params in (numbers, {"max_epochs": 2, "batch_size": 32}):
+        fitted = small(KerasCNNRegressor, **params).fit(X, y)
+        np.testing.assert_array_equal(fitted.predict(X), plain.predict(X))
+    small(KerasFFNNRegressor, hidden_layer_sizes=np.array([16]), max_epochs=1).fit(
+        X[:, 0], y
+    )
+
+
+def test_batches_larger_than_the_data_are_all_rows():
+    X, y = data_for(KerasFFNNRegressor, 50)
+    params = {"early_stopping": False, "max_epochs": 2}
+    all_rows, huge = (
+        small(KerasFFNNRegressor, batch_size=size, **params).fit(X, y).predict(X)
+        for size in (None, 2**40)
+    )
+    np.testing.assert_array_equal(all_rows, huge)
+
+
+def test_validation_loss_is_the_weighted_mean_over_the_rows_held_out():
+    X, y = data_for(KerasFFNNClassifier)
+    weight = np.random.default_rng(0).uniform(0, 3, 300)
+    class_weight = {"push": 2.0, "pull": 0.5}
+    network = small(KerasFFNNClassifier, max_epochs=1, class_weight=class_weight)
+    network.fit(X, y, sample_weight=weight)
+    from skestimators.utils._validation_split import split_validation
+
+    codes = np.searchsorted(network.classes_, y)
+    _, rows = split_validation(
+        300,
+        validation_fraction=0.1,
+        classes=codes,
+        random_state=network._split_seed,
+    )
+    loss = -np.log(network.predict_proba(X)[np.arange(300), codes])
+    weight *= np.vectorize(lambda label: class_weight.get(label, 1.0))(y)
+    expected = np.average(loss[rows], weights=weight[rows])
+    np.testing.assert_allclose(network.history_["valid_loss"], [expected], rtol=1e-5)
+
+
+def test_class_weights_that_leave_nothing_or_are_negative():
+    X, y = data_for(KerasFFNNClassifier)
+    with pytest.raises(ValueError, match="class_weight must not be negative"):
+        small(KerasFFNNClassifier, class_weight={"push": -1.0}).fit(X, y)
+    nothing = dict.fromkeys(["push", "pull", "rest"], 0.0)
+    with pytest.raises(ValueError, match="All rows have weight zero"):
+        small(KerasFFNNClassifier, class_weight=nothing).fit(X, y)
+    with pytest.raises(ValueError, match="'balanced' needs all rows"):
+        small(KerasFFNNClassifier, class_weight="balanced").partial_fit(
+            X, y, classes=["push", "pull", "rest"]
+        )
+    # A class without weight is still a class.
+    without = small(KerasFFNNClassifier, class_weight={"push": 0.0}).fit(X, y)
+    assert without.predict_proba(X).shape == (300, 3)
+    assert "push" not in without.predict(X)
+
+
+def test_a_warm_start_holds_out_the_same_rows(monkeypatch):
+    from skestimators.utils import _scikeras_engine as engine
+
+    X, y = data_for(KerasFFNNRegressor)
+    held_out = []
+    original = engine.train
+
+    def spy(network, train, validation, **kwargs):
+        held_out.append(validation[0])
+        return original(network, train, validation, **kwargs)
+
+    monkeypatch.setattr(engine, "train", spy)
+    network = small(
+        KerasFFNNRegressor, random_state=None, warm_start=True, max_epochs=1
+    )
+    network.fit(X, y).fit(X, y)
+    np.testing.assert_array_equal(*held_out)
+
+
+def test_a_network_comes_back_on_a_machine_without_its_device():
+    X, y = data_for(KerasFFNNRegressor)
+    network = small(KerasFFNNRegressor, max_epochs=1).fit(X, y)
+    state = network.__getstate__()
+    other = KerasFFNNRegressor()
+    other.__setstate__({**state, "device_": "GPU:9"})
+    assert other.device_ == network.device_
+    np.testing.assert_array_equal(other.predict(X), network.predict(X))
+
+
+@pytest.mark.parametrize("cls", CNN)
+def test_windows_keep_the_promises_of_rows(cls):
+    X, y = data_for(cls)
+    network = small(cls, max_epochs=2)
+    with pytest.raises(NotFittedError):
+        network.predict(X)
+    first = outputs(network.fit(X, y), X)
+    np.testing.assert_array_equal(outputs(network.fit(X, y), X), first)
+    ones = network.fit(X, y, sample_weight=np.ones(300))
+    np.testing.assert_array_equal(outputs(ones, X), first)
+    assert network.n_features_in_ == 5
+    with pytest.raises(ValueError, match="empty windows"):
+        network.fit(X[:, :, :0], y)
