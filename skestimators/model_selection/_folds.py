@@ -3,13 +3,53 @@
 import numbers
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.model_selection._validation import (
     _fit_and_score,
     _insert_error_scores,
     _warn_or_raise_about_fit_failures,
 )
 from sklearn.utils.parallel import delayed
+
+
+def make_splits(search, X, y, split_params):
+    """Make the folds, once for all candidates.
+
+    Parameters
+    ----------
+    search : BaseSearchCV
+        The search.
+
+    X, y : array-like
+        The data.
+
+    split_params : dict
+        Routed arguments of the splitter.
+
+    Returns
+    -------
+    splits : list of tuple of ndarray
+        Train and test rows of each fold.
+
+    Raises
+    ------
+    ValueError
+        If other folds would be made in another run and there is a storage, or there
+        are not as many as announced.
+    """
+    cv = check_cv(search.cv, y, classifier=is_classifier(search.estimator))
+    if search.storage is not None and not _yields_constant_splits(cv):
+        raise ValueError(
+            f"cv={cv} splits differently each time, so that the scores in the "
+            "storage could not be compared. Give it an int as random_state."
+        )
+    splits = list(cv.split(X, y, **split_params))
+    announced = cv.get_n_splits(X, y, **split_params)
+    if len(splits) != announced or not splits:
+        raise ValueError(f"cv={cv} announced {announced} folds and gave {len(splits)}.")
+    return splits
 
 
 class FoldScorer:

@@ -8,9 +8,7 @@ from copy import deepcopy
 
 import numpy as np
 from sklearn.base import _fit_context, clone, is_classifier
-from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel
@@ -20,6 +18,7 @@ from skestimators.model_selection._fingerprint import fingerprint_of
 from skestimators.model_selection._folds import (
     FoldScorer,
     join_results,
+    make_splits,
     only_skipped_are_nan,
 )
 from skestimators.utils._optional import import_optional
@@ -184,9 +183,16 @@ class OptunaSearchCV(BaseSearchCV):
 
     A search is known by its data (X, y, groups and other arguments of `fit`), its
     folds, the estimator with its parameters (but `n_jobs` and `verbose`), scoring,
-    search space, sampler, pruner and `random_state`. Functions are compared by their
-    code. If any of these differs from what is stored under an explicit `study_name`,
-    `fit` raises an error that says which.
+    search space, sampler, pruner and `random_state`. If any of these differs from what
+    is stored under an explicit `study_name`, `fit` raises an error that says which.
+
+    Frozen estimators are compared by what they have learned; functions by their code,
+    the variables of enclosing functions, and the numbers, strings, containers of these,
+    estimators and functions that they read from their module, of an installed package
+    the name only. Not compared are classes, but for their names; what a function
+    reads from modules and other objects (`module.LIMIT`); global variables that it
+    assigns; and the versions of Python and of packages. After a change of such, take
+    another storage or `study_name`.
 
     References
     ----------
@@ -326,7 +332,8 @@ class OptunaSearchCV(BaseSearchCV):
             data["metadata"] = {"sample_weight": params["sample_weight"]}
         context = self._init_callback_context(max_subtasks=1 + bool(self.refit))
         context.call_on_fit_task_begin(estimator=self, **data)
-        splits = self._make_splits(X, y, routed.splitter.split)
+        splits = make_splits(self, X, y, routed.splitter.split)
+        self.n_splits_ = len(splits)
         fingerprint = None
         if self.storage is not None:
             fingerprint = fingerprint_of(self, X=X, y=y, params=params, splits=splits)
@@ -348,22 +355,6 @@ class OptunaSearchCV(BaseSearchCV):
                 "With several metrics, refit must be the name of the one to optimise, "
                 f"one of {sorted(scores)}; got refit={self.refit!r}."
             )
-
-    def _make_splits(self, X, y, split_params):
-        """Make the folds, once for all candidates."""
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        if self.storage is not None and not _yields_constant_splits(cv):
-            raise ValueError(
-                f"cv={cv} splits differently each time, so that the scores in the "
-                "storage could not be compared. Give it an int as random_state."
-            )
-        splits = list(cv.split(X, y, **split_params))
-        self.n_splits_ = cv.get_n_splits(X, y, **split_params)
-        if len(splits) != self.n_splits_ or not splits:
-            raise ValueError(
-                f"cv={cv} announced {self.n_splits_} folds and gave {len(splits)}."
-            )
-        return splits
 
     def _metric_of(self, results):
         """Return the name of the metric to optimise."""

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -275,17 +276,17 @@ def test_storage_of_another_search_is_refused_by_name(change, reason, tmp_path):
     assert len(other.study_.trials) == 2
 
 
-LIMITS = {"low": 0.0, "high": 1.0}
+LIMITS = SimpleNamespace(low=0.0, high=1.0)
 
 
 def space_of_limits(trial):
-    return {"alpha": trial.suggest_float("alpha", **LIMITS)}
+    return {"alpha": trial.suggest_float("alpha", LIMITS.low, LIMITS.high)}
 
 
 def test_a_space_that_changed_behind_its_function_is_refused(tmp_path, monkeypatch):
     search = search_ridge(storage=tmp_path / "search.db", n_iter=2)
     search.set_params(param_distributions=space_of_limits).fit(X, y)
-    monkeypatch.setitem(LIMITS, "high", 2.0)
+    monkeypatch.setattr(LIMITS, "high", 2.0)
     with pytest.raises(ValueError, match="another search space"):
         search.fit(X, y)
 
