@@ -1,5 +1,6 @@
 """Finished trials in a storage that outlives the process."""
 
+import json
 import re
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -103,20 +104,36 @@ def _open_database(url):
 
 def _open_journal(path):
     if path.exists():
-        _cut_torn_line(path)
+        _mend_journal(path)
     lock = JournalFileOpenLock(str(path))
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
 
-def _cut_torn_line(path):
+def _mend_journal(path):
     """Cut off what a killed process left of its last line.
 
-    Optuna would append to it, and then be unable to read the journal.
+    Optuna would append to it, and then be unable to read the journal. A file that is
+    no journal, which a name in `.log` may well be, is left as it is.
     """
-    with open(path, "r+b") as file:
-        content = file.read()
-        if not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    lines = content[:end].splitlines()
+    if content and not (lines and _is_operation(lines[0]) and _is_operation(lines[-1])):
+        raise ValueError(
+            f"{path} is no journal of Optuna, of which each line is a JSON object with "
+            "an 'op_code'. It was left as it is; take another name."
+        )
+    if end < len(content):
+        with open(path, "r+b") as file:
+            file.truncate(end)
+
+
+def _is_operation(line):
+    try:
+        operation = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(operation, dict) and "op_code" in operation
 
 
 class TrialStore:

@@ -330,6 +330,39 @@ def test_bad_storages_are_named(tmp_path):
             search_ridge(storage=path).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"my only line, no newline",
+        b"one line\n",
+        b"one line\nand another\n",
+        b"one line\nand another",
+        b'{"level": "info"}\n{"level": "warning"}\n',
+        b'{"op_code": 0, "worker_id": "a"',
+        b'{"op_code": 0, "worker_id": "a"}\nbut then\n',
+        b"\n",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_files_that_are_no_journal_are_left_as_they_are(content, tmp_path):
+    path = tmp_path / "one.log"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"one\.log'\) cannot be opened.* no journal"):
+        search_ridge(storage=path).fit(X, y)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["empty.log", "empty.db"])
+def test_an_empty_file_may_become_a_storage(name, tmp_path):
+    path = tmp_path / name
+    path.touch()
+    search_ridge(storage=path, n_iter=2).fit(X, y)
+    CountedRidge.n_fits = 0
+    search_ridge(storage=path, n_iter=2).fit(X, y)
+    assert CountedRidge.n_fits == 1
+
+
 def test_journal_that_was_cut_in_a_line_is_mended(tmp_path):
     path = tmp_path / "search.journal"
     search_ridge(storage=path).fit(X, y)
