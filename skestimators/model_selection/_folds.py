@@ -216,6 +216,28 @@ def join_results(candidates, n_folds, *, error_score, callable_scoring):
     ]
 
 
+def check_not_all_pruned(study):
+    """Refuse a search that has pruned all its candidates, but for those that failed.
+
+    Parameters
+    ----------
+    study : optuna.study.Study
+        The finished search.
+
+    Raises
+    ------
+    ValueError
+        If there is no best candidate for this reason.
+    """
+    states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
+    if "PRUNED" in states and "COMPLETE" not in states:
+        raise ValueError(
+            f"No candidate was scored on all folds: {states.count('PRUNED')} of "
+            f"{len(states)} were pruned, {states.count('FAIL')} failed. The pruner "
+            f"{type(study.pruner).__name__} must let some pass."
+        )
+
+
 def only_skipped_are_nan(candidates, n_folds):
     """Tell whether folds were skipped, and all others have finite scores.
 

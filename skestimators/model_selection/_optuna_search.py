@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_method_params
 from skestimators.model_selection._fingerprint import fingerprint_of
 from skestimators.model_selection._folds import (
     FoldScorer,
+    check_not_all_pruned,
     join_results,
     make_splits,
     only_skipped_are_nan,
@@ -66,13 +67,16 @@ class OptunaSearchCV(BaseSearchCV):
           `lambda seed: TPESampler(seed=seed, n_startup_trials=5)`.
 
         These are made anew for each candidate. An instance is copied and used for the
-        whole search; as no storage keeps its random state, a search that is resumed
-        with it does not draw what an uninterrupted one would.
+        whole search; as no storage keeps what it has in memory, a search that is
+        resumed with it does not draw what an uninterrupted one would. The others do;
+        a sampler that a callable makes does if it depends on nothing but its seed, the
+        trials and the attributes of the study, as those of Optuna do.
 
     pruner : "median", optuna.pruners.BasePruner or None, default=None
         If given, folds are fitted one after another, and after each the mean score so
         far is shown to it. When it says so, the other folds of the candidate are
-        skipped: their scores are nan, as is the mean, and the rank is the last.
+        skipped: their scores are nan, as is the mean, and the rank is the last. So are
+        those after a fold whose score is nan. If no candidate is left, it is an error.
         `"median"` skips candidates that are worse than the median of those before
         them, from the sixth on.
 
@@ -374,6 +378,7 @@ class OptunaSearchCV(BaseSearchCV):
             callable_scoring=callable(self.scoring),
         )
         self.multimetric_ = isinstance(out[0]["test_scores"], dict)
+        check_not_all_pruned(asked.study)
         with warnings.catch_warnings():
             if only_skipped_are_nan(asked.results, self.n_splits_):
                 warnings.filterwarnings("ignore", "One or more of the .* non-finite")

@@ -1,5 +1,6 @@
 """Ask and tell: the part of a search that talks to Optuna."""
 
+import copy
 import numbers
 
 import joblib
@@ -113,21 +114,47 @@ class AskTell:
             self.study = optuna.create_study(
                 direction="maximize",
                 study_name=study_name,
-                pruner=pruner or optuna.pruners.NopPruner(),
+                # Some change as they are used; the parameter must stay as it was.
+                pruner=copy.deepcopy(pruner) or optuna.pruners.NopPruner(),
             )
         self.params, self.results = [], []
+        self._attrs = {"system": {}, "user": {}}
 
     def restore(self, n_iter):
         """Take over the trials that a store has, at most `n_iter`."""
         if self._store is None:
             return
-        for trial in self._store.load()[:n_iter]:
+        for stored in self._store.load()[:n_iter]:
+            trial = copy.deepcopy(stored)
+            self._restore_attrs(trial.user_attrs.pop("study_attrs", {}))
             params = replay(self._suggest, trial)
             if params is None:
                 self._store.refuse(["it is of another search space"])
             self.study.add_trial(trial)
             self.params.append(params)
             self.results.append(trial.user_attrs["folds"])
+
+    def _restore_attrs(self, attrs):
+        """Set attributes of the study, where some samplers keep what they chose."""
+        storage, study_id = self.study._storage, self.study._study_id
+        for name, value in attrs.get("system", {}).items():
+            storage.set_study_system_attr(study_id, name, value)
+        for name, value in attrs.get("user", {}).items():
+            self.study.set_user_attr(name, value)
+        self._attrs = self._read_attrs()
+
+    def _read_attrs(self):
+        system = self.study._storage.get_study_system_attrs(self.study._study_id)
+        return copy.deepcopy({"system": system, "user": self.study.user_attrs})
+
+    def _changed_attrs(self):
+        """Return the attributes of the study that changed since the last call."""
+        before, self._attrs = self._attrs, self._read_attrs()
+        return {
+            kind: {k: v for k, v in attrs.items() if v != before[kind].get(k)}
+            for kind, attrs in self._attrs.items()
+            if attrs != before[kind]
+        }
 
     def run(self, score_folds, n_iter, n_folds, metric_of):
         """Ask for trials until there are `n_iter`.
@@ -175,6 +202,9 @@ class AskTell:
         for fold in range(n_folds):
             results += score_folds([fold])
             score = mean_score(results, metric_of(results))
+            if np.isnan(score):
+                # It stays so, whatever the other folds give.
+                break
             if not np.isfinite(score) or fold == n_folds - 1:
                 continue
             with quiet():
@@ -194,4 +224,8 @@ class AskTell:
             else:
                 self.study.tell(trial, state=TrialState.FAIL)
         if self._store is not None:
-            self._store.append(self.study.get_trials(deepcopy=False)[-1])
+            finished = self.study.get_trials()[-1]
+            changed = self._changed_attrs()
+            if changed:
+                finished.user_attrs["study_attrs"] = changed
+            self._store.append(finished)

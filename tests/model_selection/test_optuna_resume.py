@@ -171,6 +171,43 @@ def test_other_samplers_resume_exactly(sampler, storage):
     assert_equal(resumed, make.fit(X, y))
 
 
+class Reversed(optuna.samplers.RandomSampler):
+    """Keeps something in the study, as a person's own sampler may."""
+
+    def after_trial(self, study, trial, state, values):
+        study.set_user_attr("seen", [trial.number, *study.user_attrs.get("seen", [])])
+
+    def sample_independent(self, study, trial, name, distribution):
+        seen = study.user_attrs.get("seen", [])
+        if name == "alpha":
+            return 1.0 + sum(k * number for k, number in enumerate(seen)) % 100
+        return super().sample_independent(study, trial, name, distribution)
+
+
+@pytest.mark.parametrize("n_iter", [9, 10, 18])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=5),
+        lambda seed: Reversed(seed),
+    ],
+    ids=["genetic", "own"],
+)
+def test_samplers_that_keep_something_in_the_study_resume_exactly(
+    make, n_iter, storage
+):
+    search = search_ridge(sampler=make, n_iter=n_iter, cv=2)
+    search.set_params(storage=storage).fit(X, y)
+    resumed = clone(search).set_params(n_iter=26).fit(X, y)
+    uninterrupted = clone(search).set_params(n_iter=26, storage=None).fit(X, y)
+    assert_equal(resumed, uninterrupted)
+    for one, other in zip(
+        resumed.study_.trials, uninterrupted.study_.trials, strict=True
+    ):
+        assert one.user_attrs.keys() == other.user_attrs.keys()
+        assert one.system_attrs == other.system_attrs
+
+
 def test_pruned_and_failed_candidates_are_restored(storage):
     def fails_at_random(estimator, X, y):
         return np.nan if 0.1 < estimator.alpha < 1 else estimator.score(X, y)
@@ -185,7 +222,7 @@ def test_pruned_and_failed_candidates_are_restored(storage):
     uninterrupted = run()
     states = [trial.state.name for trial in uninterrupted.study_.trials]
     assert {*states} == {"COMPLETE", "PRUNED", "FAIL"}
-    CountedRidge.n_fits, CountedRidge.interrupt_at = 0, 33
+    CountedRidge.n_fits, CountedRidge.interrupt_at = 0, 27
     with pytest.raises(KeyboardInterrupt):
         run(storage=storage)
     CountedRidge.interrupt_at = None

@@ -341,40 +341,6 @@ def test_failed_fits_are_nan_or_an_error():
         ).fit(X, y)
 
 
-class CountsFits(Ridge):
-    """Counts its fits in this process."""
-
-    n_fits = 0
-
-    def fit(self, X, y):
-        type(self).n_fits += 1
-        return super().fit(X, y)
-
-
-@pytest.mark.parametrize(
-    "pruner", ["median", optuna.pruners.PercentilePruner(30, n_startup_trials=3)]
-)
-def test_pruning_skips_folds_of_bad_candidates_and_keeps_the_best(pruner):
-    X, y = make_regression(80, 30, noise=20.0, random_state=0)
-    CountsFits.n_fits = 0
-    space = {"alpha": FloatDistribution(1e-2, 1e6, log=True)}
-    kwargs = {"n_iter": 20, "sampler": "random", "refit": False, "random_state": 0}
-    full = OptunaSearchCV(CountsFits(), space, **kwargs).fit(X, y)
-    assert CountsFits.n_fits == 100
-    CountsFits.n_fits = 0
-    pruned = OptunaSearchCV(CountsFits(), space, pruner=pruner, **kwargs).fit(X, y)
-    assert CountsFits.n_fits < 80
-    assert pruned.best_params_ == full.best_params_
-    assert pruned.best_score_ == full.best_score_
-    skipped = np.isnan(pruned.cv_results_["split4_test_score"])
-    np.testing.assert_array_equal(
-        skipped, [trial.state.name == "PRUNED" for trial in pruned.study_.trials]
-    )
-    assert np.isfinite(pruned.cv_results_["split0_test_score"]).all()
-    ranks = pruned.cv_results_["rank_test_score"]
-    assert ranks[skipped].min() > ranks[~skipped].max()
-
-
 def test_nested_search_in_cross_val_score_and_pipeline():
     pipeline = make_pipeline(StandardScaler(), search_svc())
     assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.9
