@@ -70,10 +70,10 @@ def read_kuka_records(folder):
     ------
     ValueError
         If there are no records, a file is empty or lacks columns, its header has a name
-        in the wrong place, a line has more or fewer than 48 numbers, as the last one of
-        a file that was cut, a value is no finite number, time goes backwards, or there
-        are two records of a point. The message names file and line; rows of Feather and
-        Parquet files are counted from 0.
+        in the wrong place, a line has more or fewer than 48 numbers, the last one has
+        no line end, as in a file that was cut, a value is no finite number, time goes
+        backwards, or there are two records of a point. The message names file and
+        line; rows of Feather and Parquet files are counted from 0.
 
     ImportError
         If there are Feather or Parquet files, but `pyarrow` is not installed.
@@ -95,7 +95,7 @@ def read_kuka_records(folder):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for key in ["10_2", "9_2"]:
     ...         path = Path(folder, f"plate_{key}_demoRecord.txt")
-    ...         _ = path.write_text("\n".join(["time ...", *rows]))
+    ...         _ = path.write_text("\n".join(["time ...", *rows, ""]))
     ...     records = read_kuka_records(folder)
     >>> X = records.filter(regex=r"^(exT|msT)_A\d$|^[FT][xyz]$")
     >>> y = records[["curCart_x", "curCart_y"]] + [-578.6, 261.4]
@@ -169,6 +169,7 @@ def _read_text(path):
     else:
         fine = values.shape[1] == len(_NAMES) and np.isfinite(values).all()
         if fine and not _go_back(values).any():
+            _check_end(path)
             return values
     # The fast parser does not say where, so that the lines are gone through again.
     _check_lines(path)
@@ -190,6 +191,17 @@ def _check_header(path, header):
             raise ValueError(
                 f"{path}, line 1: column {names.index(name) + 1} is {name!r}, which "
                 f"should be column {place}; columns are missing or in another order."
+            )
+
+
+def _check_end(path):
+    """Refuse a file that may have been cut in its last number."""
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            raise ValueError(
+                f"{path}: the last line has no line end: the file seems to be cut "
+                f"short; if it is whole, add one."
             )
 
 

@@ -84,7 +84,7 @@ def changed(row, column, cell):
     cells = lines[row].split()
     cells[column : column + 1] = cell.split()
     lines[row] = " ".join(cells)
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,8 @@ def changed(row, column, cell):
         (text(values(0), NAMES[::-1]), ", line 1: column 48 is 't_Sec', which should"),
         (text(values(0)).partition("\n")[2], ", line 1: a record starts with a line"),
         ("\n" + text(values(0)), ", line 1: a record starts with a line of column"),
+        (text(values(0))[:-1], ": the last line has no line end: the file seems to be"),
+        (text(values(0)) + "  ", ": the last line has no line end: the file seems"),
         (text(values(0)).encode("utf-16"), ", line 1: not "),
         (text(values(0)).encode() + b"\x00\xff", ", line 6: not text, but binary"),
     ],
@@ -125,6 +127,21 @@ def test_errors_name_file_and_line(write, tmp_path, content, message):
     write("plate_1_2_demoRecord.txt", content)
     with pytest.raises(ValueError, match=rf"plate_1_2_demoRecord\.txt{message}"):
         read_kuka_records(tmp_path)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_files_that_were_cut_are_refused(write, tmp_path, line_end):
+    content = text(values(0, n_rows=2)).replace("\n", line_end)
+    n_rows = []
+    for length in range(len(content)):
+        write("plate_1_2_demoRecord.txt", content[:length])
+        if content[:length].endswith("\n") and length > content.index("\n") + 1:
+            n_rows.append(len(read_kuka_records(tmp_path)))
+            continue
+        with pytest.raises(ValueError, match=r"plate_1_2_demoRecord\.txt"):
+            read_kuka_records(tmp_path)
+    # Only a cut between two lines cannot be told.
+    assert n_rows == [1]
 
 
 def test_no_records(write, tmp_path):
