@@ -1,10 +1,10 @@
 """Samplers made anew for each trial, so that a resumed search asks the same."""
 
 import copy
+import math
 
 import numpy as np
 import optuna
-from sklearn.model_selection import ParameterGrid
 
 from skestimators.model_selection._param_space import DictSpace
 
@@ -30,30 +30,28 @@ class SamplerFactory:
 
     def __init__(self, sampler, suggest, seed):
         self._sampler, self._seed = sampler, seed
-        self._grid = self._order = None
+        self._grid = None
         if sampler == "grid":
             if not isinstance(suggest, DictSpace):
                 raise ValueError(
                     "sampler='grid' needs param_distributions to be a dict, as the "
                     "points of a function of the trial cannot be listed."
                 )
-            self._grid = ParameterGrid(suggest.grid())
-            self._order = np.random.default_rng(seed).permutation(len(self._grid))
+            self._grid = _ShuffledGrid(suggest.grid(), seed)
         elif isinstance(sampler, optuna.samplers.BaseSampler):
             # Its state changes as it is used; the parameter must stay as it was.
             self._sampler = copy.deepcopy(sampler)
 
     def limit(self, n_iter):
         """Return how many trials there can be, at most `n_iter`."""
-        return n_iter if self._grid is None else min(n_iter, len(self._grid))
+        return n_iter if self._grid is None else min(n_iter, self._grid.n_points)
 
     def __call__(self, index):
         """Return the sampler of the trial of this index."""
         match self._sampler:
             case "grid":
                 # One past the end is asked for when the search is over.
-                point = self._order[index % len(self._order)]
-                return _PointSampler(self._grid[int(point)])
+                return _PointSampler(self._grid.point(index % self._grid.n_points))
             case optuna.samplers.BaseSampler():
                 return self._sampler
         state = np.random.SeedSequence((self._seed, index)).generate_state(1)
@@ -70,6 +68,41 @@ class SamplerFactory:
             case "random":
                 return optuna.samplers.RandomSampler(seed=seed)
         return self._sampler(seed)
+
+
+class _ShuffledGrid:
+    """The points of a grid in random order.
+
+    Parameters
+    ----------
+    grid : dict of str to sequence
+        The values of each parameter.
+
+    seed : int
+        Seed of the order.
+    """
+
+    def __init__(self, grid, seed):
+        self._grid = grid
+        self._lengths = [len(values) for values in grid.values()]
+        self.n_points = math.prod(self._lengths)
+        self._rng = np.random.default_rng(seed)
+        # Of a grid that no search comes to the end of, points are drawn as needed: it
+        # may have more of them than there is memory.
+        self._order, self._drawn = [], set()
+        if self.n_points <= 100_000:
+            order = self._rng.permutation(self.n_points)
+            self._order = [np.unravel_index(number, self._lengths) for number in order]
+
+    def point(self, index):
+        """Return the point of this index in the order."""
+        while len(self._order) <= index:
+            places = tuple(self._rng.integers(self._lengths).tolist())
+            if places not in self._drawn:
+                self._drawn.add(places)
+                self._order.append(places)
+        items = zip(self._grid.items(), self._order[index], strict=True)
+        return {name: values[place] for (name, values), place in items}
 
 
 class _PointSampler(optuna.samplers.BaseSampler):

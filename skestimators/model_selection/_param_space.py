@@ -1,6 +1,7 @@
 """Search spaces as functions of an Optuna trial."""
 
 import copy
+from decimal import Decimal
 
 import numpy as np
 from optuna.distributions import (
@@ -124,9 +125,11 @@ def _all_values(name, distribution):
         case CategoricalDistribution(choices=choices):
             return list(choices)
         case IntDistribution(low=low, high=high, step=step):
-            return list(range(low, high + 1, step))
+            return range(low, high + 1, step)
         case FloatDistribution(low=low, high=high, step=float(step)):
-            return [low + k * step for k in range(round((high - low) / step) + 1)]
+            # As decimals, in which people think: 0.1 + 2 * 0.1 is 0.30000000000000004.
+            low, high, step = (Decimal(str(value)) for value in (low, high, step))
+            return [float(low + k * step) for k in range(int((high - low) / step) + 1)]
     raise ValueError(
         f"sampler='grid' needs a list, or a distribution with a step, for each "
         f"parameter; param_distributions[{name!r}]={distribution} is continuous."

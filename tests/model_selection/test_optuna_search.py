@@ -122,6 +122,37 @@ def test_grid_of_distributions_with_a_step():
     assert np.ma.count_masked(alphas) == 0
 
 
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("low", "high", "values"),
+    [
+        (0.1, 0.7, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]),
+        (-0.3, 0.3, [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]),
+    ],
+)
+def test_steps_of_a_grid_are_those_that_people_write(
+    low, high, values, stored, tmp_path
+):
+    space = {"coef0": FloatDistribution(low, high, step=0.1)}
+    storage = tmp_path / "search.db" if stored else None
+    search = search_svc(space, sampler="grid", n_iter=99, storage=storage).fit(X, y)
+    assert sorted(p["coef0"] for p in search.cv_results_["params"]) == values
+
+
+def test_grid_may_be_larger_than_memory():
+    space = {
+        "C": FloatDistribution(0.01, 100, step=0.01),
+        "max_iter": IntDistribution(1, 10**9),
+        "cache_size": IntDistribution(1, 10**9),
+        "gamma": ["scale", 0.5],
+    }
+    search = search_svc(space, sampler="grid", n_iter=3).fit(X, y)
+    tried = search.cv_results_["params"]
+    assert len({params["max_iter"] for params in tried}) == 3
+    more = search_svc(space, sampler="grid", n_iter=5).fit(X, y)
+    assert more.cv_results_["params"][:3] == tried
+
+
 def test_grid_needs_values_that_can_be_listed():
     with pytest.raises(ValueError, match=r"\['C'\].* is continuous"):
         search_svc(sampler="grid").fit(X, y)
