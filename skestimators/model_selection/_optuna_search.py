@@ -183,7 +183,9 @@ class OptunaSearchCV(BaseSearchCV):
     A run that is killed loses the candidate it is at; the next one restores the others
     with all their scores and times, and goes on as if it had never stopped. A finished
     search is only refitted, or, with a larger `n_iter`, extended. Never run one search
-    in two processes at a time: both would do all the work.
+    in two processes at a time: both would do all the work. A run that is killed at the
+    very moment it opens or writes a file may leave another whose name ends in `.lock`;
+    the next one waits for half a minute, then removes it.
 
     A search is known by its data (X, y, groups and other arguments of `fit`), its
     folds, the estimator with its parameters (but `n_jobs` and `verbose`), scoring,

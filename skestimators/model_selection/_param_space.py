@@ -87,6 +87,12 @@ def _as_categorical(name, values):
     The dict is None where the values can be the choices. Optuna stores choices as JSON
     and compares them by equality, so that other objects are chosen by a label.
     """
+    if hasattr(values, "rvs"):
+        raise ValueError(
+            f"param_distributions[{name!r}] has a method `rvs`, as distributions of "
+            "scipy.stats do; take one of optuna.distributions, such as "
+            "FloatDistribution(0.01, 1.0, log=True) or IntDistribution(1, 9)."
+        )
     if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__len__"):
         raise ValueError(
             f"param_distributions[{name!r}] must be a list of values or an Optuna "

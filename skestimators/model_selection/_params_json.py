@@ -1,6 +1,7 @@
 """Parameters to and from JSON files."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -13,8 +14,8 @@ def save_params(params, path):
     Parameters
     ----------
     params : dict of str to object
-        Parameters, such as `search.best_params_`. Values may be None, bool, int, float,
-        str, sequences and dicts of these, and numpy's equivalents.
+        Parameters, such as `search.best_params_`. Values may be None, bool, int, finite
+        float, str, sequences and dicts of these, and numpy's equivalents.
 
     path : str or path
         The file. It is replaced as a whole: another process sees either the old or
@@ -24,6 +25,9 @@ def save_params(params, path):
     ------
     TypeError
         If a value cannot be written as JSON.
+
+    ValueError
+        If a value is nan or infinite, for which JSON has no numbers.
 
     See Also
     --------
@@ -44,7 +48,7 @@ def save_params(params, path):
         raise TypeError(
             f"params must be a dict of parameters, got {type(params).__name__}."
         )
-    text = json.dumps(_to_json(params, "params"), indent=2) + "\n"
+    text = json.dumps(_to_json(params, "params"), indent=2, allow_nan=False) + "\n"
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -67,6 +71,10 @@ def _to_json(value, where):
                     f"{where} has the key {key!r}, but keys in JSON are strings."
                 )
         return {key: _to_json(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(
+            f"{where}={value!r} cannot be written as JSON, in which numbers are finite."
+        )
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
@@ -95,7 +103,8 @@ def load_params(path, estimator=None):
     Raises
     ------
     ValueError
-        If the file is no JSON, no object, or has names that the estimator does not.
+        If the file is no JSON, no object, has a name twice, or has names that the
+        estimator does not.
 
     See Also
     --------
@@ -115,7 +124,9 @@ def load_params(path, estimator=None):
     """
     path = Path(path)
     try:
-        params = json.loads(path.read_text(encoding="utf-8"))
+        # Editors of Windows write a byte-order mark.
+        text = path.read_text(encoding="utf-8-sig")
+        params = json.loads(text, object_pairs_hook=lambda pairs: _to_dict(pairs, path))
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path} is not valid JSON: {error.msg} in line {error.lineno}, column "
@@ -131,6 +142,16 @@ def load_params(path, estimator=None):
     if estimator is not None:
         _check_names(params, estimator, path)
     return {name: _to_tuples(value) for name, value in params.items()}
+
+
+def _to_dict(pairs, path):
+    """Return a JSON object as a dict, if it has no name twice."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{path} has {name!r} twice in one object.")
+        found[name] = value
+    return found
 
 
 def _check_names(params, estimator, path):

@@ -177,7 +177,8 @@ def search_space(estimator, kind="optuna"):
 
     Notes
     -----
-    All values are drawn uniformly, those named "log" on a logarithmic scale.
+    All values are drawn uniformly, those named "log" on a logarithmic scale. The
+    activation is that of all layers, also of the first of 20.
 
     ==================== ============================== ==============================
     Parameter            Feed-forward                   Convolutional

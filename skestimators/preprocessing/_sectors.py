@@ -171,6 +171,11 @@ class SectorLabeler(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     The sectors are commonly a target: `fit_transform(positions).ravel()` is one, and
     learns nothing from the data.
 
+    Adding an `offset` that is not a whole number rounds: 0.3 - 0.1 is less than 0.2. A
+    position that should be exactly on a boundary or at the centre may so come to lie
+    beside it, and gets the label of a neighbouring sector, or one where `origin` is
+    meant. Where this matters, give positions in a unit in which all are whole numbers.
+
     Examples
     --------
     Positions of a robot's tool in mm, around a centre at (578.6, -261.4):

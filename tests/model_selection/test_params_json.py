@@ -46,6 +46,19 @@ def test_what_is_no_json_is_named_and_leaves_the_file(params, match, path):
     assert [file.name for file in path.parent.iterdir()] == ["best.json"]
 
 
+@pytest.mark.parametrize("value", [np.nan, float("inf"), np.float32("-inf")])
+def test_numbers_that_json_has_not_are_named(value, path):
+    message = r"params\['alpha'\]\[1\]=.* cannot be written as JSON.* finite"
+    with pytest.raises(ValueError, match=message):
+        save_params({"alpha": [1.0, value]}, path)
+    assert not path.exists()
+
+
+def test_byte_order_mark_is_no_content(path):
+    path.write_bytes(b'\xef\xbb\xbf{"alpha": 1.0}')
+    assert load_params(path, Ridge()) == {"alpha": 1.0}
+
+
 def test_missing_folder_is_named(path):
     with pytest.raises(FileNotFoundError, match="no-folder"):
         save_params({}, path.parent / "no-folder" / "best.json")
@@ -60,6 +73,8 @@ def test_missing_folder_is_named(path):
         ),
         (b"", "best.json is not valid JSON.* line 1, column 1"),
         (b"\xff\xfe{}", "best.json is not valid JSON: it is not UTF-8"),
+        (b'{"alpha": 1, "tol": 2, "alpha": 3}', "best.json has 'alpha' twice"),
+        (b'{"alpha": {"a": 1, "a": 1}}', "best.json has 'a' twice"),
         (b"[1, 2]", "best.json must hold one JSON object .* holds a list"),
         (b'{"alpha": 1, "beta": 2, "gamma": 3}', "Ridge does not have: beta, gamma"),
     ],
