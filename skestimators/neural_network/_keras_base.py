@@ -1,16 +1,16 @@
 """What all Keras estimators share: fitting, going on, and running the network."""
 
 from abc import ABC, abstractmethod
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._constraints import TRAINING_CONSTRAINTS
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed
 from skestimators.utils._validation import drop_weightless
@@ -21,21 +21,12 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     """Fit a Keras network; what goes in and comes out is for subclasses to say."""
 
     _parameter_constraints: dict = {
+        **TRAINING_CONSTRAINTS,
         "activation": [
             StrOptions({"relu", "gelu", "silu", "tanh", "logistic", "identity"})
         ],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "keras_callbacks": ["array-like", None],
-        "device": [str],
-        "random_state": ["random_state"],
     }
 
     @abstractmethod
