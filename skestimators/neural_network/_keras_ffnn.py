@@ -229,7 +229,8 @@ class KerasFFNNClassifier(_FFNN, KerasClassifier):
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, multiplied by `sample_weight`:
-        `{label: weight}`, or inversely proportional to their frequency.
+        `{label: weight}`, or inversely proportional to their frequency, which
+        `partial_fit` cannot know.
 
     warm_start : bool, default=False
         Let `fit` go on with the network there is, the state of Adam included, where it

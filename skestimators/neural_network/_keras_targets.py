@@ -127,6 +127,12 @@ class KerasClassifier(ClassifierMixin, KerasNetwork):
         -------
         self : object
             The estimator, trained one epoch further.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call, or others than then; if `y` has
+            labels that are not among them; or with `class_weight="balanced"`.
         """
         if classes is None and not self.__sklearn_is_fitted__():
             raise ValueError("classes must be passed on the first call to partial_fit.")
