@@ -14,7 +14,7 @@ python := .venv/bin/python
 # Caches that would otherwise be written to the home folder.
 export MPLCONFIGDIR := .cache/matplotlib
 # TensorFlow's notes on the processor are no news.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'

@@ -87,7 +87,9 @@ def _numbers(text):
 
 def test_readme_shows_what_its_code_prints(capsys):
     """Numbers differ a little between processors, as does the order of near-ties."""
-    exec(_blocks("python")[0], {})
-    printed, shown = capsys.readouterr().out, _blocks("text")[0]
-    assert len(printed.splitlines()) == len(shown.splitlines())
-    np.testing.assert_allclose(_numbers(printed), _numbers(shown), atol=0.1)
+    names = {}
+    for code, shown in zip(_blocks("python"), _blocks("text"), strict=True):
+        exec(code, names)
+        printed = capsys.readouterr().out
+        assert len(printed.splitlines()) == len(shown.splitlines())
+        np.testing.assert_allclose(_numbers(printed), _numbers(shown), atol=0.1)

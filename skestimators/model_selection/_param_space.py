@@ -98,6 +98,12 @@ def _as_categorical(name, values):
             f"param_distributions[{name!r}] must be a list of values or an Optuna "
             f"distribution, got {values!r}."
         )
+    if isinstance(values, tuple):
+        raise ValueError(
+            f"param_distributions[{name!r}] is the tuple {values!r}. For these values "
+            "give a list, for all between them a distribution, such as "
+            "optuna.distributions.FloatDistribution."
+        )
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     if not values:
         raise ValueError(f"param_distributions[{name!r}] is an empty list.")

@@ -37,6 +37,9 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _check_input(self, X, *, reset):
         """Return rows of the network's input shape from the validated X."""
 
+    def _check_before_predict(self, X):
+        """Refuse X, not validated yet, with a message that scikit-learn cannot give."""
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, groups=None):
         """Train the network.
@@ -192,6 +195,7 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         from skestimators.utils._scikeras_engine import predict
 
+        self._check_before_predict(X)
         X = validate_data(self, X, dtype=np.float32, reset=False, allow_nd=True)
         rows = self._check_input(X, reset=False)
         return predict(self.network_, rows, device=self.device_)

@@ -38,11 +38,20 @@ class _CNN(KerasNetwork):
         if reset:
             self.window_shape_ = shape
         elif shape != self.window_shape_:
-            raise ValueError(
-                f"X has windows of shape {shape}, but {type(self).__name__} was fitted "
-                f"on windows of shape {self.window_shape_} (window, n_channels)."
-            )
+            self._refuse(shape)
         return windows
+
+    def _check_before_predict(self, X):
+        # The check of n_features_in_ would call the length of a window features.
+        shape = getattr(X, "shape", ())
+        if len(shape) == 3 and shape[1:] != self.window_shape_:
+            self._refuse(shape[1:])
+
+    def _refuse(self, shape):
+        raise ValueError(
+            f"X has windows of shape {shape}, but {type(self).__name__} was fitted on "
+            f"windows of shape {self.window_shape_} (window, n_channels)."
+        )
 
     def _as_windows(self, X):
         """Return X as (n_samples, window, n_channels)."""
@@ -108,9 +117,9 @@ class KerasCNNRegressor(_CNN, KerasRegressor):
 
     window_shape : tuple (window, n_channels), default=None
         How to read rows of two dimensions: `window` times `n_channels` numbers, time
-        step by time step. One of the two may be -1, to be found out. None takes a row
-        for a single time step. For `X` of three dimensions it must be None, or
-        the shape of its windows.
+        step by time step. One of the two may be -1, to be found out: `(-1, 20)` goes
+        with windows of any length. None takes a row for a single time step. For `X` of
+        three dimensions it must be None, or the shape of its windows.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, \
             default="relu"
@@ -269,9 +278,9 @@ class KerasCNNClassifier(_CNN, KerasClassifier):
 
     window_shape : tuple (window, n_channels), default=None
         How to read rows of two dimensions: `window` times `n_channels` numbers, time
-        step by time step. One of the two may be -1, to be found out. None takes a row
-        for a single time step. For `X` of three dimensions it must be None, or
-        the shape of its windows.
+        step by time step. One of the two may be -1, to be found out: `(-1, 20)` goes
+        with windows of any length. None takes a row for a single time step. For `X` of
+        three dimensions it must be None, or the shape of its windows.
 
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, \
             default="relu"

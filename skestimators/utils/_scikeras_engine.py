@@ -193,6 +193,12 @@ def train(
     """
     if first_epoch == 0:
         forget_old_networks()
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(
+                "keras_callbacks must be a list of instances of keras.callbacks."
+                f"Callback, but holds {callback!r}."
+            )
     callbacks = [copy.deepcopy(callback) for callback in callbacks]
     if validation is not None:
         stopping = keras.callbacks.EarlyStopping(

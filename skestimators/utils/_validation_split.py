@@ -41,9 +41,9 @@ def split_validation(
     ValueError
         If one side would be empty.
     """
-    splitter = ShuffleSplit
+    splitter, what = ShuffleSplit, f"{n_samples} sample(s)"
     if groups is not None:
-        splitter = GroupShuffleSplit
+        splitter, what = GroupShuffleSplit, f"{len(np.unique(groups))} group(s)"
     elif classes is not None and _can_stratify(classes, validation_fraction):
         splitter = StratifiedShuffleSplit
     split = splitter(1, test_size=validation_fraction, random_state=random_state)
@@ -51,8 +51,8 @@ def split_validation(
         train, validation = next(split.split(np.empty(n_samples), classes, groups))
     except ValueError as error:
         raise ValueError(
-            f"Cannot hold out validation_fraction={validation_fraction} of "
-            f"{n_samples} sample(s): {error} Pass more data or early_stopping=False."
+            f"Cannot hold out validation_fraction={validation_fraction} of {what}: "
+            f"{error} Pass more data or early_stopping=False."
         ) from error
     return np.sort(train), np.sort(validation)
 

@@ -368,3 +368,10 @@ def test_optuna_is_silent_and_its_verbosity_is_left_as_it_was(capfd):
 def test_bad_spaces_are_named(space, error, match):
     with pytest.raises(error, match=match):
         search_svc(space).fit(X, y)
+
+
+def test_a_tuple_is_no_range():
+    X, y = load_iris(return_X_y=True)
+    search = OptunaSearchCV(LogisticRegression(), {"C": (0.1, 10.0)}, n_iter=2)
+    with pytest.raises(ValueError, match=r"'C'\] is the tuple .*FloatDistribution"):
+        search.fit(X, y)

@@ -298,7 +298,7 @@ def test_bad_windows_are_named(cls):
     fitted = small(cls, max_epochs=1).fit(X, y)
     with pytest.raises(ValueError, match=r"windows of shape \(5, 3\).*\(5, 4\)"):
         fitted.predict(X[:, :, :3])
-    with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 5"):
+    with pytest.raises(ValueError, match=r"windows of shape \(3, 4\).*\(5, 4\)"):
         fitted.predict(X[:, :3])
     with pytest.raises(ValueError, match="Found array with dim 4"):
         small(cls).fit(X[..., None], y)
@@ -455,6 +455,11 @@ def test_scoring_monitor_follows_the_epochs():
         (KerasFFNNRegressor, {"learning_rate": 1e30}, "training loss became"),
         (KerasFFNNRegressor, {"dropout": 1.0}, "dropout"),
         (KerasFFNNClassifier, {"class_weight": {"pul": 2.0}}, "pul"),
+        (
+            KerasFFNNRegressor,
+            {"keras_callbacks": ["TensorBoard"]},
+            "keras_callbacks must",
+        ),
     ],
 )
 def test_bad_parameters_are_named(cls, params, message):
@@ -485,7 +490,9 @@ def test_a_warm_start_refuses_another_network_or_data():
 
 def test_no_rows_to_hold_out():
     X, y = data_for(KerasFFNNRegressor)
-    with pytest.raises(ValueError, match="hold out validation_fraction"):
+    with pytest.raises(
+        ValueError, match=r"hold out validation_fraction=0.1 of 1 group"
+    ):
         small(KerasFFNNRegressor).fit(X, y, groups=np.zeros(300))
     with pytest.raises(ValueError, match="early_stopping=False"):
         small(KerasFFNNRegressor).fit(X[:1], y[:1])
