@@ -159,6 +159,8 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _network(self, input_shape, *, go_on):
         """Return the network to train: a new one, or the one there is."""
+        import tensorflow
+
         build, params = self._builder()
         if go_on:
             if params != self._built_with:
@@ -172,13 +174,10 @@ class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         # Kept, so that a warm start holds out the rows that were held out before.
         self._split_seed, self._seed = draw_seed(random_state), draw_seed(random_state)
         self._built_with = params
-        return build(
-            input_shape,
-            self._n_network_outputs(),
-            device=self.device_,
-            seed=self._seed,
-            **params,
-        )
+        with tensorflow.device(self.device_):
+            return build(
+                input_shape, self._n_network_outputs(), seed=self._seed, **params
+            )
 
     def _record(self, network, history, *, go_on):
         before = self.history_ if go_on else {}

@@ -9,7 +9,7 @@ ACTIVATIONS = {"logistic": "sigmoid", "identity": "linear"}
 
 
 def build_ffnn(
-    input_shape, n_outputs, *, hidden_layer_sizes, activation, dropout, device, seed
+    input_shape, n_outputs, *, hidden_layer_sizes, activation, dropout, seed
 ):
     """Stack dense layers with dropout after each.
 
@@ -30,9 +30,6 @@ def build_ffnn(
     dropout : float
         Share of the hidden units dropped during training.
 
-    device : str
-        The TensorFlow device that is to hold the weights.
-
     seed : int
         Decides initial weights and dropout.
 
@@ -49,11 +46,11 @@ def build_ffnn(
             units, activation=activation, name=f"hidden_{i}", **_initial(seeds)
         )
         hidden += [dense, *_dropout(dropout, f"dropout_{i}", seeds)]
-    return _sequential("ffnn", input_shape, hidden, n_outputs, device, seeds)
+    return _sequential("ffnn", input_shape, hidden, n_outputs, seeds)
 
 
 def build_cnn(
-    input_shape, n_outputs, *, filters, kernel_size, activation, dropout, device, seed
+    input_shape, n_outputs, *, filters, kernel_size, activation, dropout, seed
 ):
     """Stack convolutions over time, average over time, and end in a linear layer.
 
@@ -76,9 +73,6 @@ def build_cnn(
 
     dropout : float
         Share of the last convolution's outputs dropped during training.
-
-    device : str
-        The TensorFlow device that is to hold the weights.
 
     seed : int
         Decides initial weights and dropout.
@@ -103,16 +97,14 @@ def build_cnn(
     ]
     hidden += _dropout(dropout, "dropout", seeds)
     hidden.append(layers.GlobalAveragePooling1D(name="average"))
-    return _sequential("cnn", input_shape, hidden, n_outputs, device, seeds)
+    return _sequential("cnn", input_shape, hidden, n_outputs, seeds)
 
 
-def _sequential(name, input_shape, hidden, n_outputs, device, seeds):
+def _sequential(name, input_shape, hidden, n_outputs, seeds):
     # Names of our own, as keras numbers all layers of a process.
     first = layers.Input(input_shape, name="input")
     last = layers.Dense(n_outputs, name="output", **_initial(seeds))
-    # Here the variables are made.
-    with keras.device(device.lower()):
-        return keras.Sequential([first, *hidden, last], name=name)
+    return keras.Sequential([first, *hidden, last], name=name)
 
 
 def _seeds(seed):

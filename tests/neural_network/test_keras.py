@@ -73,8 +73,7 @@ def test_epochs_are_those_of_keras(cls):
     ours = small(cls, **params).fit(X, y)
     build, layers = ours._builder()
     n_outputs = 2 if cls in REGRESSORS else 3
-    layers.update(seed=ours._seed, device=ours.device_)
-    network = build(X.shape[1:], n_outputs, **layers)
+    network = build(X.shape[1:], n_outputs, seed=ours._seed, **layers)
     network.compile(optimizer=keras.optimizers.Adam(0.01), loss=ours._loss())
     target = y if cls in REGRESSORS else np.searchsorted(ours.classes_, y)
     losses = []
