@@ -17,46 +17,43 @@ from skestimators.neural_network import (
 )
 
 
-@pytest.mark.parametrize("cls", ALL)
-def test_groups_never_straddle_the_held_out_part(cls, monkeypatch):
+@pytest.fixture
+def sides(monkeypatch):
+    """Collect, of every fit, the (X, y, weight) trained on and those held out."""
     from skestimators.utils import _scikeras_engine as engine
 
+    collected, train = [], engine.train
+
+    def spy(network, data, held_out, **kwargs):
+        collected.append((data, held_out))
+        return train(network, data, held_out, **kwargs)
+
+    monkeypatch.setattr(engine, "train", spy)
+    return collected
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_groups_never_straddle_the_held_out_part(cls, sides):
     X, y = data_for(cls)
     groups = np.arange(300) // 15
     X = X.copy()
     X.reshape(300, -1)[:, 0] = groups
-    seen = []
-    original = engine.train
-
-    def spy(network, train, validation, **kwargs):
-        seen.extend(
-            set(side[0].reshape(len(side[0]), -1)[:, 0]) for side in (train, validation)
-        )
-        return original(network, train, validation, **kwargs)
-
-    monkeypatch.setattr(engine, "train", spy)
     small(cls, max_epochs=1, validation_fraction=0.25).fit(X, y, groups=groups)
-    train, validation = seen
+    (train, validation), *_ = [
+        [set(side[0].reshape(len(side[0]), -1)[:, 0]) for side in both]
+        for both in sides
+    ]
     assert len(validation) == 5
     assert not train & validation
     assert train | validation == set(groups)
 
 
-def test_classes_keep_their_shares_in_the_held_out_part(monkeypatch):
-    from skestimators.utils import _scikeras_engine as engine
-
+def test_classes_keep_their_shares_in_the_held_out_part(sides):
     X, _ = data_for(KerasFFNNClassifier)
     y = np.arange(300) % 30 == 0
-    held_out = []
-    original = engine.train
-
-    def spy(network, train, validation, **kwargs):
-        held_out.append(validation[1])
-        return original(network, train, validation, **kwargs)
-
-    monkeypatch.setattr(engine, "train", spy)
     small(KerasFFNNClassifier, max_epochs=1).fit(X, y)
-    assert (len(held_out[0]), held_out[0].sum()) == (30, 1)
+    (_, (_, held_out, _)), *_ = sides
+    assert (len(held_out), held_out.sum()) == (30, 1)
 
 
 def test_groups_reach_it_through_a_search():
@@ -158,20 +155,10 @@ def test_validation_loss_is_the_weighted_mean_over_the_rows_held_out():
     np.testing.assert_allclose(network.history_["valid_loss"], [expected], rtol=1e-5)
 
 
-def test_a_warm_start_holds_out_the_same_rows(monkeypatch):
-    from skestimators.utils import _scikeras_engine as engine
-
+def test_a_warm_start_holds_out_the_same_rows(sides):
     X, y = data_for(KerasFFNNRegressor)
-    held_out = []
-    original = engine.train
-
-    def spy(network, train, validation, **kwargs):
-        held_out.append(validation[0])
-        return original(network, train, validation, **kwargs)
-
-    monkeypatch.setattr(engine, "train", spy)
     network = small(
         KerasFFNNRegressor, random_state=None, warm_start=True, max_epochs=1
     )
     network.fit(X, y).fit(X, y)
-    np.testing.assert_array_equal(*held_out)
+    np.testing.assert_array_equal(*(held_out[0] for _, held_out in sides))
