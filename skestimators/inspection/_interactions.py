@@ -1,0 +1,238 @@
+"""Skills, answers and students of a table of interactions."""
+
+from collections import Counter
+
+import numpy as np
+from sklearn.utils import _safe_indexing, check_array
+
+from skestimators.preprocessing._columns import column_index
+
+
+def skills_of_cell(cell):
+    """Return the skills of one interaction.
+
+    Parameters
+    ----------
+    cell : str or number
+        `"12~31"` stands for two skills; 12 and 12.0 for the skill `"12"`.
+
+    Returns
+    -------
+    skills : list of str
+        Their names, as in the attribute `skills_` of estimators.
+    """
+    if isinstance(cell, float | np.floating) and cell.is_integer():
+        cell = int(cell)
+    return [skill.strip() for skill in str(cell).split("~")]
+
+
+def check_responses(response, *, name):
+    """Check that responses are 1, 0 or NaN.
+
+    Parameters
+    ----------
+    response : array-like of shape (n_interactions,)
+        1 or True for a correct answer, 0 or False for a wrong one; NaN, None or NA if
+        it is not known.
+
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    response : ndarray of float64 of shape (n_interactions,)
+        1, 0 or NaN.
+
+    Raises
+    ------
+    ValueError
+        If there is anything else; the message names the first row.
+    """
+    import pandas as pd
+
+    # Missing values have several forms; pandas knows them all.
+    numbers = pd.to_numeric(pd.Series(response, dtype=object), errors="coerce")
+    numbers = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    fine = np.isin(numbers, [0, 1]) | pd.isna(np.asarray(response, dtype=object))
+    if not fine.all():
+        row = int(np.argmin(fine))
+        raise ValueError(
+            f"{name} must be 1 (correct), 0 (wrong) or NaN (not known), but it is "
+            f"{np.asarray(response, dtype=object)[row]!r} in row {row}, counted from 0."
+        )
+    return numbers
+
+
+def take_column(X, column, *, parameter):
+    """Return a column of a table.
+
+    Parameters
+    ----------
+    X : ndarray or DataFrame of shape (n_samples, n_features)
+        The table.
+
+    column : str or int
+        Its name or index.
+
+    parameter : str
+        The parameter of the estimator that says which.
+
+    Returns
+    -------
+    values : ndarray of object of shape (n_samples,)
+        Its values.
+    """
+    index = column_index(X, column, parameter=f"The estimator's {parameter}")
+    return np.asarray(_safe_indexing(X, index, axis=1), dtype=object)
+
+
+def rows_of_student(students, student):
+    """Find the rows of one student.
+
+    Parameters
+    ----------
+    students : ndarray of object of shape (n_samples,)
+        The student of each row.
+
+    student : hashable or None
+        Whose rows; None if there are no others.
+
+    Returns
+    -------
+    rows : ndarray of int of shape (n_interactions,)
+        Their indices, in order.
+
+    Raises
+    ------
+    ValueError
+        If the student has no rows, or None leaves a choice; the message lists some.
+    """
+    import pandas as pd
+
+    numbers, present = pd.factorize(students)
+    present = present.tolist()
+    if student is None and len(present) == 1:
+        return np.flatnonzero(numbers == 0)
+    if student in present:
+        return np.flatnonzero(numbers == present.index(student))
+    listed = ", ".join(map(repr, present[:5])) + (", ..." if len(present) > 5 else "")
+    listed = f"X has rows of {len(present)} student(s): {listed}."
+    if student is None:
+        raise ValueError(f"Say whose rows to show with the parameter student. {listed}")
+    raise ValueError(f"student={student!r} has no rows in X. {listed}")
+
+
+def check_mastery(mastery, skill, response, names):
+    """Check that probabilities fit the rest.
+
+    Parameters
+    ----------
+    mastery : array-like of shape (n_interactions, n_skills)
+        The probabilities.
+
+    skill, response : array-like of shape (n_interactions,)
+        Skill and response of each row.
+
+    names : list of str
+        Skill of each column.
+
+    Returns
+    -------
+    mastery : ndarray of float64 of shape (n_interactions, n_skills)
+        The same values.
+
+    Raises
+    ------
+    ValueError
+        If a length differs, a name is there twice or a value is no probability.
+    """
+    mastery = check_array(mastery, dtype=np.float64, input_name="mastery")
+    for parameter, values in (("skill", skill), ("response", response)):
+        if np.shape(values) != (len(mastery),):
+            raise ValueError(
+                f"{parameter} must have shape ({len(mastery)},), a value for each row "
+                f"of mastery, but has {np.shape(values)}."
+            )
+    n_different = len(set(names))
+    if not len(names) == n_different == mastery.shape[1]:
+        raise ValueError(
+            f"skill_names must be {mastery.shape[1]} different names, one for each "
+            f"column of mastery; got {len(names)}, {n_different} of them different."
+        )
+    if mastery.min() < 0 or mastery.max() > 1:
+        raise ValueError(
+            f"mastery must be probabilities, from 0 to 1, but goes from "
+            f"{mastery.min():.3g} to {mastery.max():.3g}."
+        )
+    return mastery
+
+
+def skills_asked(cells, names, max_skills):
+    """Choose the skills that were asked most often.
+
+    Parameters
+    ----------
+    cells : list of list of str
+        Skills of each interaction.
+
+    names : list of str
+        Skills to choose from.
+
+    max_skills : int or None
+        How many; None takes all that were asked.
+
+    Returns
+    -------
+    skills : list of str
+        In the order in which they were asked first.
+
+    Raises
+    ------
+    ValueError
+        If none was asked, or `max_skills` is not positive.
+    """
+    if max_skills is not None and max_skills < 1:
+        raise ValueError(f"max_skills must be at least 1 or None, got {max_skills}.")
+    known = set(names)
+    counts = Counter(s for cell in cells for s in dict.fromkeys(cell) if s in known)
+    if not counts:
+        raise ValueError(
+            f"None of the skills that were asked, such as {cells[0][0]!r}, is among "
+            f"the {len(names)} that are known, such as {names[0]!r}."
+        )
+    kept = dict(counts.most_common(max_skills))
+    return [name for name in counts if name in kept]
+
+
+def check_skills(skills, names):
+    """Check a choice of skills.
+
+    Parameters
+    ----------
+    skills : list of str or number
+        The choice.
+
+    names : list of str
+        Skills to choose from.
+
+    Returns
+    -------
+    skills : list of str
+        Their names.
+
+    Raises
+    ------
+    ValueError
+        If it is no list, empty, or holds others.
+    """
+    if isinstance(skills, str) or not len(skills):
+        raise ValueError(f"skills must be a list of skills, got {skills!r}.")
+    chosen = [skills_of_cell(skill)[0] for skill in skills]
+    for name in chosen:
+        if name not in names:
+            some = ", ".join(map(repr, names[:5])) + (", ..." if names[5:] else "")
+            raise ValueError(
+                f"skills holds {name!r}, which is none of the {len(names)} that are "
+                f"known: {some}."
+            )
+    return chosen
