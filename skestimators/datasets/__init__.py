@@ -3,15 +3,19 @@
 from skestimators.datasets._dms import read_dms
 from skestimators.datasets._fasta import read_fasta
 from skestimators.datasets._force_torque import make_force_torque
+from skestimators.datasets._interactions import read_interactions
 from skestimators.datasets._kuka import read_kuka_records
 from skestimators.datasets._landscape import make_protein_landscape
 from skestimators.datasets._robot_failures import read_robot_failures
+from skestimators.datasets._student_responses import make_student_responses
 
 __all__ = [
     "make_force_torque",
     "make_protein_landscape",
+    "make_student_responses",
     "read_dms",
     "read_fasta",
+    "read_interactions",
     "read_kuka_records",
     "read_robot_failures",
 ]

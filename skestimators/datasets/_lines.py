@@ -7,7 +7,7 @@ import zlib
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_lines(path):
+def read_lines(path, errors="strict"):
     """Read the lines of a UTF-8 text file.
 
     Parameters
@@ -15,6 +15,9 @@ def read_lines(path):
     path : str or path-like
         The file. It is decompressed if its first bytes are those of gzip, whatever its
         suffix.
+
+    errors : str, default="strict"
+        What to do about bytes that are not UTF-8, as of `bytes.decode`.
 
     Yields
     ------
@@ -36,7 +39,7 @@ def read_lines(path):
                 if b"\x00" in line:
                     raise ValueError(f"{path}, line {number}: not text, but binary.")
                 # A byte-order mark, as Windows programs write it, is no text.
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}, line {number}: not UTF-8 text ({error}).") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
