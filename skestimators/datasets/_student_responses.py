@@ -8,7 +8,9 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
 # Standard deviations of the skills that students start with, and of difficulties.
-_SKILL, _DIFFICULTY = 0.7, 3.0
+_SKILL, _DIFFICULTY = 1.5, 4.0
+# Correlation of a student's skills in two concepts.
+_CORRELATION = 0.8
 
 _DESCR = """\
 Simulated students who answer exercises and learn by them.
@@ -27,7 +29,7 @@ gain: by how much the skill in its concept grows with each exercise.
         "n_students": [Interval(Integral, 1, None, closed="left")],
         "n_exercises": [Interval(Integral, 1, None, closed="left")],
         "n_concepts": [Interval(Integral, 1, None, closed="left")],
-        "n_interactions": [Interval(Integral, 1, None, closed="left"), None],
+        "n_interactions": [Interval(Integral, 1, None, closed="left")],
         "guess": [Interval(Real, 0, 1, closed="left")],
         "learning": [Interval(Real, 0, None, closed="left")],
         "shuffle": ["boolean"],
@@ -40,9 +42,9 @@ def make_student_responses(
     *,
     n_exercises=50,
     n_concepts=5,
-    n_interactions=None,
+    n_interactions=100,
     guess=0.25,
-    learning=6.0,
+    learning=4.0,
     shuffle=True,
     random_state=None,
 ):
@@ -60,19 +62,19 @@ def make_student_responses(
 
     The paper does not say how large skills, difficulties and gains are. Here,
 
-    - difficulties are normal with mean 0 and standard deviation 3;
-    - skills start normal with mean `-learning / 2` and standard deviation .7; two
-      concepts of a student correlate by .5;
+    - difficulties are normal with mean 0 and standard deviation 4;
+    - skills start normal with mean `-learning / 2` and standard deviation 1.5; two
+      concepts of a student correlate by .8;
     - each of the `n_interactions` exercises adds `learning * n_concepts /
       n_interactions`, so that a skill rises by about `learning` in all, from below the
       mean difficulty to as much above.
 
     No model can know a skill before it has seen answers, so that none has the AUC of
-    the true probabilities. How near it can come depends on how much the students differ
-    at the start, which can only be guessed, and how much they learn, which can be
-    counted. With the default values, exact inference by somebody who knows concepts and
-    difficulties comes within .005. It would within .05, were both standard deviations 1
-    and `learning=1`.
+    the true probabilities. How near it can come depends on how much students differ at
+    the start, which answers tell only by and by. With the default values, exact
+    inference by somebody who knows concepts, difficulties and gains comes within .009,
+    and without looking at answers within .026. With standard deviations of 1 and
+    `learning=1`, it would only come within .026.
 
     Parameters
     ----------
@@ -85,14 +87,14 @@ def make_student_responses(
     n_concepts : int, default=5
         Number of concepts, at most `n_exercises`.
 
-    n_interactions : int, default=None
-        Number of answers of each student. None is `n_exercises`. An exercise comes
-        again only after all others have.
+    n_interactions : int, default=100
+        Number of answers of each student, 50 in the paper. An exercise comes again only
+        after all others have.
 
     guess : float, default=0.25
         Probability of a correct answer without any skill, in [0, 1).
 
-    learning : float, default=6.0
+    learning : float, default=4.0
         By how much a skill rises in all, in units of the logit. With 0 students do not
         learn.
 
@@ -151,9 +153,9 @@ def make_student_responses(
     >>> from skestimators.datasets import make_student_responses
     >>> responses = make_student_responses(n_students=500, random_state=0)
     >>> responses.frame.shape
-    (25000, 3)
+    (50000, 3)
     >>> auc = roc_auc_score(responses.frame["response"], responses.probability)
-    >>> bool(0.8 < auc < 0.87)
+    >>> bool(0.8 < auc < 0.9)
     True
     """
     import pandas as pd
@@ -164,12 +166,9 @@ def make_student_responses(
             f"n_exercises={n_exercises}: an exercise belongs to one concept."
         )
     rng = check_random_state(random_state)
-    n_interactions = n_interactions or n_exercises
     concept = rng.permutation(n_exercises) % n_concepts
     difficulty = _DIFFICULTY * rng.normal(size=n_exercises)
-    # What a student's skills share, and what is of each concept.
-    skill = rng.normal(size=(n_students, 1)) + rng.normal(size=(n_students, n_concepts))
-    skill = _SKILL * np.sqrt(0.5) * skill - learning / 2
+    skill = _draw_skill(rng, n_students, n_concepts) - learning / 2
     gain = learning * n_concepts / n_interactions
     exercise = _draw_order(rng, n_students, n_exercises, n_interactions, shuffle)
     margin = _follow(skill, gain, concept[exercise]) - difficulty[exercise]
@@ -193,6 +192,13 @@ def make_student_responses(
     )
 
 
+def _draw_skill(rng, n_students, n_concepts):
+    """Draw the skill of each student in each concept."""
+    shared = rng.normal(size=(n_students, 1))
+    own = rng.normal(size=(n_students, n_concepts))
+    return _SKILL * (np.sqrt(_CORRELATION) * shared + np.sqrt(1 - _CORRELATION) * own)
+
+
 def _draw_order(rng, n_students, n_exercises, n_interactions, shuffle):
     """Draw the exercises of each student."""
     n_orders = n_students if shuffle else 1
@@ -201,7 +207,7 @@ def _draw_order(rng, n_students, n_exercises, n_interactions, shuffle):
         part = order[:, start : start + n_exercises]
         ranks = rng.uniform(size=(n_orders, n_exercises)).argsort(axis=1)
         part[:] = ranks[:, : part.shape[1]]
-    return np.broadcast_to(order, (n_students, n_interactions))
+    return order if shuffle else np.repeat(order, n_students, axis=0)
 
 
 def _follow(skill, gain, concept):
