@@ -1,5 +1,6 @@
 """Neural networks as estimators."""
 
+from skestimators.neural_network._dkt import DKTClassifier
 from skestimators.neural_network._keras_cnn import (
     KerasCNNClassifier,
     KerasCNNRegressor,
@@ -11,6 +12,7 @@ from skestimators.neural_network._keras_ffnn import (
 from skestimators.neural_network._mlp import TorchMLPRegressor
 
 __all__ = [
+    "DKTClassifier",
     "KerasCNNClassifier",
     "KerasCNNRegressor",
     "KerasFFNNClassifier",

@@ -234,10 +234,10 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             torch_seed(seed),
         ):
             data = X, y.reshape(len(y), -1), weight / weight.mean()
-            self._train(data, train, validation, task)
+            self._train(data, train, validation, seed, task)
         return self
 
-    def _train(self, data, train, validation, task):
+    def _train(self, data, train, validation, seed, task):
         import torch
 
         from skestimators.neural_network._mlp_network import build_mlp
@@ -266,7 +266,7 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             activation=self.activation,
             dropout=self.dropout,
         )
-        self.history_ = engine.train(
+        self.history_, _ = engine.train(
             network,
             batches(train, shuffle=True),
             None if validation is None else batches(validation, shuffle=False),
@@ -277,6 +277,7 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             device=self.device_,
+            seed=seed,
             task=task,
             fitted_attributes=lambda module: {"network_": module},
         )

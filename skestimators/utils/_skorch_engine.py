@@ -1,11 +1,12 @@
 """The one place that trains torch networks; skorch runs the loop."""
 
+import copy
 from contextlib import suppress
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
+from skorch.callbacks import Callback, GradientNormClipping, PassthroughScoring
 
 from skestimators.utils._chunks import padded_chunks
 
@@ -87,20 +88,70 @@ class _Net(NeuralNet):
     def get_iterator(self, dataset, training=False):
         return dataset
 
+    def infer(self, x, **fit_params):
+        # Batches are on the device, and need not be made of tensors alone.
+        return self.module_(x)
+
 
 class _StopTraining(Exception):
     """Ends the loop in good order, told apart from the user's own Ctrl-C."""
 
 
-class _EarlyStopping(EarlyStopping):
-    """skorch's early stopping, silent, ending with our exception."""
+class _EarlyStopping(Callback):
+    """Stop when the validation loss no longer improves, and restore the best epoch."""
+
+    def __init__(self, patience, tol):
+        self.patience = patience
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget earlier epochs."""
+        self.best_weights = None
 
     def on_epoch_end(self, net, **kwargs):
-        """Compare the epoch with the best one so far."""
-        try:
-            super().on_epoch_end(net, **kwargs)
-        except KeyboardInterrupt as stop:
-            raise _StopTraining from stop
+        """Compare the epoch with those before it."""
+        losses = net.history[:, "valid_loss"]
+        if losses[-1] <= min(losses):
+            self.best_weights = copy.deepcopy(net.module_.state_dict())
+        if all(_without_improvement(losses, self.tol)[-self.patience :]):
+            raise _StopTraining
+
+    def on_train_end(self, net, **kwargs):
+        """Restore the weights of the best epoch."""
+        net.module_.load_state_dict(self.best_weights)
+
+
+def _without_improvement(losses, tol):
+    """Tell which epochs were no better, by more than `tol`, than the best before."""
+    best = np.minimum.accumulate([np.inf, *losses])[:-1]
+    return np.asarray(losses) >= best - tol
+
+
+class _Schedule(Callback):
+    """Set the learning rate and the random numbers of each epoch.
+
+    The random numbers depend on the number of the epoch alone, so it does not matter to
+    an epoch whether those before it were run in the same call.
+    """
+
+    def __init__(self, learning_rate, decay, tol, seed, first_epoch):
+        self.learning_rate = learning_rate
+        self.decay = decay
+        self.tol = tol
+        self.seed = seed
+        self.first_epoch = first_epoch
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Set both."""
+        losses = [
+            epoch["valid_loss"] for epoch in net.history[:-1] if "valid_loss" in epoch
+        ]
+        n_decays = np.count_nonzero(_without_improvement(losses, self.tol))
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self.learning_rate * self.decay**n_decays
+        epoch = self.first_epoch + len(net.history) - 1
+        seed = np.random.SeedSequence([self.seed, epoch]).generate_state(1)
+        torch.manual_seed(int(seed[0]))
 
 
 class _EpochSteps(Callback):
@@ -135,10 +186,15 @@ def train(
     criterion,
     max_epochs,
     learning_rate,
+    learning_rate_decay=1.0,
     weight_decay=0.0,
+    max_grad_norm=None,
     n_iter_no_change=10,
     tol=0.0,
     device,
+    seed,
+    first_epoch=0,
+    optimizer_state=None,
     task,
     fitted_attributes,
 ):
@@ -150,8 +206,9 @@ def train(
         The network; trained in place and moved to `device`.
 
     batches : iterable of (inputs, targets)
-        The training batches, one pass an epoch. `targets` goes to the criterion as it
-        is.
+        The training batches on the device, one pass an epoch. `inputs` goes to the
+        network and `targets` to the criterion, as they are. The loss of an epoch is the
+        mean of those of its batches, weighted by `len(inputs)`.
 
     validation_batches : iterable of (inputs, targets) or None, default=None
         If given, training stops when the loss on these has not improved by `tol` for
@@ -166,6 +223,13 @@ def train(
     learning_rate, weight_decay : float
         Adam's.
 
+    learning_rate_decay : float, default=1.0
+        What the learning rate is multiplied by after each epoch whose validation loss
+        was not better by `tol` than all before it.
+
+    max_grad_norm : float or None, default=None
+        Larger gradients, all together, are scaled down to this norm.
+
     n_iter_no_change : int, default=10
         Patience in epochs.
 
@@ -174,6 +238,15 @@ def train(
 
     device : str
         Name of a torch device.
+
+    seed : int
+        With the number of the epoch, it decides dropout and the order of batches.
+
+    first_epoch : int, default=0
+        Number of epochs that the network has been through before.
+
+    optimizer_state : dict or None, default=None
+        What an earlier call returned.
 
     task : FitTask
         Hears of every epoch.
@@ -187,20 +260,24 @@ def train(
     history : dict of list of float
         `"train_loss"` and, with validation, `"valid_loss"`, one value an epoch.
 
+    optimizer_state : dict
+        To go on with, after the last epoch.
+
     Raises
     ------
     ValueError
         If the training loss is not finite.
     """
-    callbacks = [("steps", _EpochSteps(task, fitted_attributes))]
+    callbacks = [
+        (
+            "schedule",
+            _Schedule(learning_rate, learning_rate_decay, tol, seed, first_epoch),
+        ),
+        ("clipping", GradientNormClipping(max_grad_norm)),
+        ("steps", _EpochSteps(task, fitted_attributes)),
+    ]
     if validation_batches is not None:
-        stopping = _EarlyStopping(
-            patience=n_iter_no_change,
-            threshold=tol,
-            threshold_mode="abs",
-            load_best=True,
-            sink=lambda text: None,
-        )
+        stopping = _EarlyStopping(n_iter_no_change, tol)
         callbacks.append(("early_stopping", stopping))
     net = _Net(
         module,
@@ -214,13 +291,16 @@ def train(
         device=device,
         verbose=0,
     ).initialize()
+    if optimizer_state is not None:
+        net.optimizer_.load_state_dict(copy.deepcopy(optimizer_state))
     # Not net.fit: that swallows Ctrl-C and passes a half-trained network off as fitted.
     net.notify("on_train_begin", X=None, y=None)
     with suppress(_StopTraining):
         net.fit_loop((batches, validation_batches))
     net.notify("on_train_end", X=None, y=None)
     names = ["train_loss", "valid_loss"] if validation_batches else ["train_loss"]
-    return {name: net.history[:, name] for name in names}
+    history = {name: [float(v) for v in net.history[:, name]] for name in names}
+    return history, net.optimizer_.state_dict()
 
 
 @torch.inference_mode()

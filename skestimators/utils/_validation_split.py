@@ -9,7 +9,13 @@ from sklearn.model_selection import (
 
 
 def split_validation(
-    n_samples, *, validation_fraction, groups=None, classes=None, random_state=None
+    n_samples,
+    *,
+    validation_fraction,
+    groups=None,
+    classes=None,
+    unit="sample",
+    random_state=None,
 ):
     """Hold out a fraction of the rows, or of the groups where there are any.
 
@@ -28,6 +34,9 @@ def split_validation(
         Class of each row. Both sides get the same shares of the classes, if there are
         no groups and rows enough.
 
+    unit : str, default="sample"
+        What errors call a row.
+
     random_state : int, RandomState instance or None, default=None
         Decides which rows are held out.
 
@@ -41,7 +50,7 @@ def split_validation(
     ValueError
         If one side would be empty.
     """
-    splitter, what = ShuffleSplit, f"{n_samples} sample(s)"
+    splitter, what = ShuffleSplit, f"{n_samples} {unit}(s)"
     if groups is not None:
         splitter, what = GroupShuffleSplit, f"{len(np.unique(groups))} group(s)"
     elif classes is not None and _can_stratify(classes, validation_fraction):

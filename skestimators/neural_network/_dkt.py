@@ -1,0 +1,704 @@
+"""Deep knowledge tracing."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from skestimators.preprocessing._interactions import (
+    StudentSequences,
+    read_interactions_table,
+    skill_names,
+    skill_order,
+)
+from skestimators.utils._callbacks import fit_task
+from skestimators.utils._constraints import TRAINING_CONSTRAINTS
+from skestimators.utils._optional import import_optional
+from skestimators.utils._seeding import draw_seed, torch_seed
+from skestimators.utils._validation import check_groups, check_layer_sizes
+from skestimators.utils._validation_split import split_validation
+
+_NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
+
+
+class DKTClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """Deep knowledge tracing of students.
+
+    A recurrent network reads what a student answered so far, and gives the probability
+    of a correct answer to each skill [1]_. One row of `X` is one interaction: student,
+    skill and response. Rows of a student are in the order of time; those of several
+    students may be interleaved.
+
+    `X` holds the responses because later rows are predicted from them. The probability
+    of a row depends on **earlier** rows of the same student only, never on its own
+    response or on a later one. So ``cross_val_score(DKTClassifier(), X, y,
+    cv=GroupKFold(), groups=students, scoring="roc_auc")`` is an honest score, where `y`
+    is the column of responses. Other splitters take single rows out of the histories.
+
+    Parameters
+    ----------
+    student, skill, response : str or int, default=0, 1 and 2
+        Names or indices of the columns. A student is anything that can be told apart. A
+        skill is a number or text; several skills that one interaction asks for are one
+        cell, joined with `"~"`, such as `"12~31"`. A response is 1 (correct), 0 (wrong)
+        or NaN (not known): such a row is predicted, and later rows do not see it.
+
+    skills : "auto" or array-like of (str or int), default="auto"
+        All skills there are; `"auto"` takes those of the training data. Say them where
+        `partial_fit` does not see all of them at first.
+
+    handle_unknown : {"average", "error"}, default="average"
+        What to do with a skill that training did not see. `"average"` takes the mean of
+        those that it saw, both of what an answer tells and of the logit; in a cell with
+        other skills it is left out.
+
+    hidden_layer_sizes : sequence of int, default=(200,)
+        Number of units of each recurrent layer.
+
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        Kind of the recurrent layers. On a CPU, `"lstm"` is the fastest.
+
+    dropout : float, default=0.4
+        Share of the units of each recurrent layer that a sequence does without in
+        training, in [0, 1).
+
+    learning_rate : float, default=0.01
+        Adam's step size.
+
+    learning_rate_decay : float, default=0.3
+        What the learning rate is multiplied by after each epoch that did not improve
+        the loss on the held-out students by `tol`. Without `early_stopping` it stays.
+
+    batch_size : int or None, default=32
+        Number of sequences of `max_length` interactions that a gradient step sees; of
+        shorter ones it sees as many more. None takes all of them.
+
+    max_length : int, default=200
+        Longer sequences are cut for training. Predictions are always from the whole
+        history.
+
+    max_grad_norm : float or None, default=3.0
+        Larger gradients are scaled down to this norm.
+
+    reconstruction, waviness_l1, waviness_l2 : float, default=0.0
+        Strengths of the regularisers of DKT+ [2]_: of the cross-entropy of the answer
+        that was just given, and of the mean absolute and mean squared change of the
+        knowledge state from one answer to the next.
+
+    max_epochs : int, default=20
+        Number of passes over the data at the most.
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes 0 and 1.
+
+    early_stopping : bool, default=True
+        Hold out some students, stop when the loss on them no longer improves, and keep
+        the best epoch. With False the network is trained on all students for
+        `max_epochs`.
+
+    validation_fraction : float, default=0.1
+        Share of the students, or of the groups if `fit` is given `groups`, held out by
+        `early_stopping`.
+
+    n_iter_no_change : int, default=3
+        Number of epochs without improvement after which `early_stopping` stops.
+
+    tol : float, default=0.002
+        Smallest decrease of the validation loss that counts as an improvement.
+
+    device : str, default="auto"
+        Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;
+        or the name of a torch device. On cuda the network computes in bfloat16.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, dropout, the order of students and the held-out students.
+        Two fits with the same int are bit-equal on a CPU. torch's own global random
+        state is left as it was.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        0 (wrong) and 1 (correct).
+
+    skills_ : ndarray of str objects of shape (n_skills,)
+        The skills; numbers come first, as numbers.
+
+    network_ : torch.nn.Module
+        The trained network, in float32.
+
+    history_ : dict of list of float
+        `"train_loss"`, with what regularisers add, and, with `early_stopping`,
+        `"valid_loss"`: cross-entropy, one value an epoch.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    device_ : str
+        Name of the device used.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of columns seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    skestimators.datasets.read_interactions : Read ASSISTments and other files.
+
+    skestimators.inspection.KnowledgeStateDisplay : Plot the knowledge of a student.
+
+    Notes
+    -----
+    The first row of a student is predicted from a state that is learned too.
+
+    References
+    ----------
+    .. [1] Piech et al. (2015). "Deep knowledge tracing." NeurIPS.
+    .. [2] Yeung and Yeung (2018). "Addressing two problems in deep knowledge tracing
+       via prediction-consistent regularization." Learning at Scale.
+
+    Examples
+    --------
+    >>> from skestimators.datasets import make_student_responses
+    >>> from skestimators.neural_network import DKTClassifier
+    >>> X = make_student_responses(60, random_state=0).frame
+    >>> dkt = DKTClassifier(hidden_layer_sizes=(16,), max_epochs=2, random_state=0)
+    >>> dkt.fit(X, X["response"]).predict_proba(X).shape == (len(X), 2)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **TRAINING_CONSTRAINTS,
+        "student": [str, Integral],
+        "skill": [str, Integral],
+        "response": [str, Integral],
+        "skills": [StrOptions({"auto"}), "array-like"],
+        "handle_unknown": [StrOptions({"average", "error"})],
+        "hidden_layer_sizes": ["array-like"],
+        "cell": [StrOptions({"lstm", "gru", "rnn"})],
+        "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
+        "max_length": [Interval(Integral, 1, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "reconstruction": _NOT_NEGATIVE,
+        "waviness_l1": _NOT_NEGATIVE,
+        "waviness_l2": _NOT_NEGATIVE,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        student=0,
+        skill=1,
+        response=2,
+        skills="auto",
+        handle_unknown="average",
+        hidden_layer_sizes=(200,),
+        cell="lstm",
+        dropout=0.4,
+        learning_rate=0.01,
+        learning_rate_decay=0.3,
+        batch_size=32,
+        max_length=200,
+        max_grad_norm=3.0,
+        reconstruction=0.0,
+        waviness_l1=0.0,
+        waviness_l2=0.0,
+        max_epochs=20,
+        class_weight=None,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=3,
+        tol=0.002,
+        device="auto",
+        random_state=None,
+    ):
+        self.student = student
+        self.skill = skill
+        self.response = response
+        self.skills = skills
+        self.handle_unknown = handle_unknown
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.cell = cell
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.learning_rate_decay = learning_rate_decay
+        self.batch_size = batch_size
+        self.max_length = max_length
+        self.max_grad_norm = max_grad_norm
+        self.reconstruction = reconstruction
+        self.waviness_l1 = waviness_l1
+        self.waviness_l2 = waviness_l2
+        self.max_epochs = max_epochs
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.device = device
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            One row an interaction, in the order of time for each student. Columns other
+            than the three are not looked at.
+
+        y : array-like of shape (n_samples,)
+            1 where the answer was correct, 0 where it was wrong: the column of
+            responses. A row whose response in `X` is NaN may have any of the two: it is
+            learned from, but later rows do not see it.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss. A row of weight zero counts nowhere, but is
+            part of the history of later rows.
+
+        groups : array-like of shape (n_samples,), default=None
+            Students of one group, such as a class, are never split by `early_stopping`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ImportError
+            If torch or skorch is missing.
+
+        ValueError
+            If a column is missing, a response is none of 0, 1 and NaN, a student or
+            skill is missing, `y` is not 0 and 1 or differs from the responses, a
+            student is in several groups, there are too few students to hold some out,
+            or the loss diverges.
+        """
+        # If this fit fails, the old network would no longer fit what is set here.
+        vars(self).pop("network_", None)
+        return self._fit(
+            X,
+            y,
+            sample_weight,
+            groups,
+            max_epochs=self.max_epochs,
+            early_stopping=self.early_stopping,
+        )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for exactly one epoch, without holding out students.
+
+        The optimiser goes on where it was. An interrupted call leaves the network as it
+        was before.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Whole histories of students, as for `fit`.
+
+        y : array-like of shape (n_samples,)
+            As for `fit`.
+
+        classes : array-like of shape (2,), default=None
+            Not needed, as classes are 0 and 1; here for consistency.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            As for `fit`.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; also for a skill that the first call did not see, unless
+            `skills` names it, and for other layers than the network has.
+        """
+        if classes is not None and not np.array_equal(np.unique(classes), [0, 1]):
+            raise ValueError(f"classes must be 0 and 1, got {classes!r}.")
+        return self._fit(X, y, sample_weight, max_epochs=1, early_stopping=False)
+
+    def _fit(self, X, y, sample_weight, groups=None, *, max_epochs, early_stopping):
+        import_optional("torch", extra="torch", caller=self)
+        import_optional("skorch", extra="torch", caller=self)
+        from skestimators.utils._device import resolve_device
+
+        go_on = self.__sklearn_is_fitted__()
+        interactions = self._read(X, reset=not go_on)
+        y = self._check_y(y, interactions.responses)
+        weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+        weight = weight * compute_sample_weight(self.class_weight, y)
+        self._check_skills(interactions, reset=not go_on)
+        check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
+        if not go_on:
+            random_state = check_random_state(self.random_state)
+            self._seed, self._split_seed = (draw_seed(random_state) for _ in range(2))
+            self.classes_ = np.array([0, 1], dtype=y.dtype)
+            self.device_ = resolve_device(self.device)
+        train, validation = self._split(interactions, weight, groups, early_stopping)
+        with (
+            fit_task(
+                self,
+                max_steps=max_epochs,
+                X=X,
+                y=y,
+                metadata={"sample_weight": sample_weight},
+            ) as task,
+            torch_seed(self._seed),
+        ):
+            self._train(interactions, y, weight, train, validation, max_epochs, task)
+        return self
+
+    def _read(self, X, *, reset):
+        """Return the interactions of X, which has the columns that fit saw."""
+        validate_data(self, X=X, reset=reset, skip_check_array=True)
+        return read_interactions_table(
+            X,
+            student=self.student,
+            skill=self.skill,
+            response=self.response,
+            estimator=self,
+        )
+
+    def _check_y(self, y, responses):
+        """Return y, which must be the responses where these are known."""
+        y = column_or_1d(y)
+        check_consistent_length(y, responses)
+        valid = np.isin(y, (0, 1))
+        if not valid.all():
+            row = int(np.argmin(valid))
+            raise ValueError(
+                f"y must be 1 (correct) or 0 (wrong), but is {y[row]!r} in row {row}, "
+                f"counted from 0. Leave out rows without an answer."
+            )
+        y = y if y.dtype.kind in "biuf" else y.astype(int)
+        differs = ~np.isnan(responses) & (responses != y)
+        if differs.any():
+            row = int(np.argmax(differs))
+            raise ValueError(
+                f"y differs from the column response={self.response!r} of X in "
+                f"{np.count_nonzero(differs)} row(s), first in row {row}, counted from "
+                f"0: pass that column as y, and the rows of both in the same order."
+            )
+        return y
+
+    def _check_skills(self, interactions, *, reset):
+        """Set the skills, and see that all of the training data are among them."""
+        found = {name for names in interactions.skill_sets for name in names}
+        if reset and isinstance(self.skills, str):
+            self.skills_ = np.array(sorted(found, key=skill_order), dtype=object)
+        elif reset:
+            self.skills_ = _single_skills(self.skills)
+        unseen = sorted(found - set(self.skills_), key=skill_order)
+        if unseen:
+            raise ValueError(
+                f"The training data hold {len(unseen)} skill(s) that are not among the "
+                f"{len(self.skills_)} of the network, such as {unseen[0]!r}. Name all "
+                f"of them in the parameter skills."
+            )
+
+    def _split(self, interactions, weight, groups, early_stopping):
+        """Return which students to train on, and which to hold out, if any."""
+        students = interactions.students
+        train = np.bincount(students, weight) > 0
+        if not train.any():
+            raise ValueError("All rows have weight zero, so there is nothing to learn.")
+        if groups is not None:
+            groups = _groups_of_students(check_groups(groups, len(students)), students)
+        if not early_stopping:
+            return train, None
+        candidates = np.flatnonzero(train)
+        _, held_out = split_validation(
+            len(candidates),
+            validation_fraction=self.validation_fraction,
+            groups=None if groups is None else groups[candidates],
+            unit="student",
+            random_state=self._split_seed,
+        )
+        validation = np.zeros_like(train)
+        validation[candidates[held_out]] = True
+        return train & ~validation, validation
+
+    def _train(self, interactions, y, weight, train, validation, max_epochs, task):
+        from skestimators.neural_network._dkt_batches import StudentBatches, StudentData
+        from skestimators.neural_network._dkt_network import DKTLoss
+        from skestimators.utils import _skorch_engine as engine
+
+        sequences = StudentSequences(interactions)
+        data = StudentData(interactions, sequences, self._numbers(), self.device_)
+        network, optimizer_state, n_before = self._network()
+        network.mark_trained(data.skills_of(train))
+        common = {"data": data, "labels": y, "weight": weight}
+        history, optimizer_state = engine.train(
+            network,
+            StudentBatches(
+                students=train,
+                max_length=self.max_length,
+                n_steps=(self.batch_size or len(train)) * self.max_length,
+                shuffle=True,
+                reconstruction=self.reconstruction,
+                **common,
+            ),
+            None
+            if validation is None
+            else StudentBatches(students=validation, **common),
+            criterion=DKTLoss(),
+            max_epochs=max_epochs,
+            learning_rate=self.learning_rate,
+            learning_rate_decay=self.learning_rate_decay,
+            max_grad_norm=self.max_grad_norm,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            device=self.device_,
+            seed=self._seed,
+            first_epoch=n_before,
+            optimizer_state=optimizer_state,
+            task=task,
+            fitted_attributes=lambda network: {"network_": network},
+        )
+        self._record(network.eval(), history, optimizer_state, n_before)
+
+    def _network(self):
+        """Return the network to train, its optimiser's state and past epochs."""
+        from skestimators.neural_network._dkt_network import DKTNetwork
+
+        layers = {
+            "hidden_layer_sizes": tuple(self.hidden_layer_sizes),
+            "cell": self.cell,
+        }
+        regularisers = {
+            "dropout": self.dropout,
+            "waviness": (self.waviness_l1, self.waviness_l2),
+        }
+        if not self.__sklearn_is_fitted__():
+            self._layers = layers
+            return DKTNetwork(len(self.skills_), **layers, **regularisers), None, 0
+        if layers != self._layers:
+            raise ValueError(
+                f"The network was built with {self._layers}, but the parameters are "
+                f"now {layers}. Only fit can build another."
+            )
+        # A copy, so that an interruption leaves the network there is as it was.
+        network = copy.deepcopy(self.network_)
+        vars(network).update(regularisers)
+        return network, self._optimizer_state, self.n_iter_
+
+    def _record(self, network, history, optimizer_state, n_before):
+        before = self.history_ if n_before else {}
+        for name in before.keys() | history.keys():
+            n_now = len(history["train_loss"])
+            history[name] = [
+                *before.get(name, [np.nan] * n_before),
+                *history.get(name, [np.nan] * n_now),
+            ]
+        self.history_ = history
+        self.n_iter_ = len(history["train_loss"])
+        self._optimizer_state = optimizer_state
+        self.network_ = network
+        self._states = {}
+
+    def predict_proba(self, X):
+        """Predict the probability of a correct answer from what came before it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Interactions as for `fit`, the responses included. Rows to be predicted that
+            have no answer yet have the response NaN.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, 2)
+            Probability of a wrong and of a correct answer, computed in float32 and
+            returned as float64. A row's own response and later rows have no part in it,
+            nor have other students.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or a value cannot be used.
+        """
+        from skestimators.neural_network._dkt_network import predict_logits
+
+        correct = expit(predict_logits(self.network_, self._data(X)))
+        return np.column_stack([1 - correct, correct])
+
+    def predict(self, X):
+        """Predict whether answers are correct.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Interactions, as for `predict_proba`.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            1 where a correct answer is more probable than not, else 0.
+        """
+        correct = self.predict_proba(X)[:, 1]
+        return self.classes_[(correct > 0.5).astype(int)]
+
+    def predict_mastery(self, X):
+        """Predict what each student knows after each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Interactions, as for `predict_proba`.
+
+        Returns
+        -------
+        mastery : ndarray of shape (n_samples, n_skills), float32
+            Probability of a correct answer to each of `skills_`, if it were asked for
+            after the row. Unlike `predict_proba`, it knows the response of the row.
+        """
+        from skestimators.neural_network._dkt_network import predict_all_skills
+
+        return predict_all_skills(self.network_, self._data(X, after=True))
+
+    def predict_next(self, history, skills):
+        """Predict the next answer of one student, for each of some skills.
+
+        The state after a history is remembered: in a running lesson, a call after each
+        answer costs one step of the network, however long the history is.
+
+        Parameters
+        ----------
+        history : array-like of shape (n_samples, n_features) or None
+            All interactions of one student, as for `fit`. None or no rows is a student
+            of whom nothing is known.
+
+        skills : array-like of shape (n_candidates,)
+            Candidates: skills, or cells of several joined with `"~"`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_candidates,)
+            Probability of a correct answer to each.
+
+        Raises
+        ------
+        ValueError
+            If the history is not of one student, or a value cannot be used.
+        """
+        check_is_fitted(self)
+        from skestimators.neural_network._dkt_network import predict_single
+
+        answers = self._answers(history)
+        candidates = [skill_names(skill) for skill in column_or_1d(skills).tolist()]
+        if () in candidates:
+            place = candidates.index(())
+            raise ValueError(
+                f"skills holds {skills[place]!r} at place {place}, counted from 0: a "
+                f"skill is a number or text."
+            )
+        self._check_unknown(candidates, "skills")
+        logits = predict_single(
+            self.network_, answers, candidates, self._numbers(), self._states
+        )
+        return expit(logits)
+
+    def _answers(self, history):
+        """Return what one student answered, a tuple of (skills, response)."""
+        if history is None or len(history) == 0:
+            return ()
+        interactions = self._read(history, reset=False)
+        if interactions.students.any():
+            raise ValueError(
+                f"history holds {interactions.students.max() + 1} students in column "
+                f"student={self.student!r}, but must be of one."
+            )
+        self._check_unknown(interactions.skill_sets, "history")
+        return tuple(
+            (interactions.skill_sets[cell], int(response))
+            for cell, response in zip(
+                interactions.cells.tolist(),
+                interactions.responses.tolist(),
+                strict=True,
+            )
+            if response == response
+        )
+
+    def _data(self, X, *, after=False):
+        """Return the sequences in X, to be read before or after each row."""
+        check_is_fitted(self)
+        from skestimators.neural_network._dkt_batches import StudentData
+
+        interactions = self._read(X, reset=False)
+        self._check_unknown(interactions.skill_sets, "X")
+        sequences = StudentSequences(interactions, after=after)
+        device = next(self.network_.parameters()).device
+        return StudentData(interactions, sequences, self._numbers(), device)
+
+    def _check_unknown(self, skill_sets, input_name):
+        if self.handle_unknown == "average":
+            return
+        known = set(self.skills_)
+        for names in skill_sets:
+            for name in names:
+                if name not in known:
+                    raise ValueError(
+                        f"{input_name} holds skill {name!r}, which training did not "
+                        f"see; handle_unknown='average' takes it for an average one."
+                    )
+
+    def _numbers(self):
+        return {name: number for number, name in enumerate(self.skills_)}
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "_states": {}} if "_states" in state else state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def _single_skills(skills):
+    """Return the names of the parameter `skills`, in its order."""
+    names = [skill_names(skill) for skill in column_or_1d(skills).tolist()]
+    for value, name in zip(skills, names, strict=True):
+        if len(name) != 1 or names.count(name) > 1:
+            raise ValueError(
+                f"skills must hold each skill once, as a number or text, got {value!r}."
+            )
+    return np.array([name for (name,) in names], dtype=object)
+
+
+def _groups_of_students(groups, students):
+    """Return the group of each student, who must be in one."""
+    of_student = np.zeros(students.max() + 1, dtype=groups.dtype)
+    of_student[students] = groups
+    split = of_student[students] != groups
+    if split.any():
+        row = int(np.argmax(split))
+        raise ValueError(
+            f"groups puts the student of row {row}, counted from 0, in several groups. "
+            f"A student must be in one."
+        )
+    return of_student
