@@ -1,98 +1,40 @@
-"""Skills, answers and students of a table of interactions."""
+"""Students, skills and probabilities of a table of interactions."""
 
 from collections import Counter
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import check_array
 
-from skestimators.preprocessing._columns import column_index
+from skestimators.preprocessing._interactions import SKILL_SEPARATOR, skill_names
 
 
-def skills_of_cell(cell):
-    """Return the skills of one interaction.
+def cell_name(cell):
+    """Return the name of a skill, or of several of one interaction.
 
     Parameters
     ----------
     cell : str or number
-        `"12~31"` stands for two skills; 12 and 12.0 for the skill `"12"`.
+        `"31~12"` stands for two skills; 12 and 12.0 for the skill `"12"`.
 
     Returns
     -------
-    skills : list of str
-        Their names, as in the attribute `skills_` of estimators.
-    """
-    if isinstance(cell, float | np.floating) and cell.is_integer():
-        cell = int(cell)
-    return [skill.strip() for skill in str(cell).split("~")]
-
-
-def check_responses(response, *, name):
-    """Check that responses are 1, 0 or NaN.
-
-    Parameters
-    ----------
-    response : array-like of shape (n_interactions,)
-        1 or True for a correct answer, 0 or False for a wrong one; NaN, None or NA if
-        it is not known.
-
     name : str
-        What errors call it.
-
-    Returns
-    -------
-    response : ndarray of float64 of shape (n_interactions,)
-        1, 0 or NaN.
-
-    Raises
-    ------
-    ValueError
-        If there is anything else; the message names the first row.
+        Their names as in the attribute `skills_` of estimators, joined; empty if the
+        cell is none.
     """
-    import pandas as pd
-
-    # Missing values have several forms; pandas knows them all.
-    numbers = pd.to_numeric(pd.Series(response, dtype=object), errors="coerce")
-    numbers = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    fine = np.isin(numbers, [0, 1]) | pd.isna(np.asarray(response, dtype=object))
-    if not fine.all():
-        row = int(np.argmin(fine))
-        raise ValueError(
-            f"{name} must be 1 (correct), 0 (wrong) or NaN (not known), but it is "
-            f"{np.asarray(response, dtype=object)[row]!r} in row {row}, counted from 0."
-        )
-    return numbers
+    return SKILL_SEPARATOR.join(skill_names(cell))
 
 
-def take_column(X, column, *, parameter):
-    """Return a column of a table.
-
-    Parameters
-    ----------
-    X : ndarray or DataFrame of shape (n_samples, n_features)
-        The table.
-
-    column : str or int
-        Its name or index.
-
-    parameter : str
-        The parameter of the estimator that says which.
-
-    Returns
-    -------
-    values : ndarray of object of shape (n_samples,)
-        Its values.
-    """
-    index = column_index(X, column, parameter=f"The estimator's {parameter}")
-    return np.asarray(_safe_indexing(X, index, axis=1), dtype=object)
-
-
-def rows_of_student(students, student):
+def rows_of_student(students, numbers, student):
     """Find the rows of one student.
 
     Parameters
     ----------
     students : ndarray of object of shape (n_samples,)
         The student of each row.
+
+    numbers : ndarray of int of shape (n_samples,)
+        The same, numbered from 0 in the order of their first rows.
 
     student : hashable or None
         Whose rows; None if there are no others.
@@ -107,10 +49,8 @@ def rows_of_student(students, student):
     ValueError
         If the student has no rows, or None leaves a choice; the message lists some.
     """
-    import pandas as pd
-
-    numbers, present = pd.factorize(students)
-    present = present.tolist()
+    _, first = np.unique(numbers, return_index=True)
+    present = students[first].tolist()
     if student is None and len(present) == 1:
         return np.flatnonzero(numbers == 0)
     if student in present:
@@ -172,7 +112,7 @@ def skills_asked(cells, names, max_skills):
 
     Parameters
     ----------
-    cells : list of list of str
+    cells : list of tuple of str
         Skills of each interaction.
 
     names : list of str
@@ -194,7 +134,7 @@ def skills_asked(cells, names, max_skills):
     if max_skills is not None and max_skills < 1:
         raise ValueError(f"max_skills must be at least 1 or None, got {max_skills}.")
     known = set(names)
-    counts = Counter(s for cell in cells for s in dict.fromkeys(cell) if s in known)
+    counts = Counter(s for cell in cells for s in cell if s in known)
     if not counts:
         raise ValueError(
             f"None of the skills that were asked, such as {cells[0][0]!r}, is among "
@@ -227,7 +167,7 @@ def check_skills(skills, names):
     """
     if isinstance(skills, str) or not len(skills):
         raise ValueError(f"skills must be a list of skills, got {skills!r}.")
-    chosen = [skills_of_cell(skill)[0] for skill in skills]
+    chosen = [cell_name(skill) for skill in skills]
     for name in chosen:
         if name not in names:
             some = ", ".join(map(repr, names[:5])) + (", ..." if names[5:] else "")

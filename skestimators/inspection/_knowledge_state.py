@@ -12,15 +12,17 @@ from skestimators.inspection._heat_map import (
     new_axes,
 )
 from skestimators.inspection._interactions import (
+    cell_name,
     check_mastery,
-    check_responses,
     check_skills,
     rows_of_student,
     skills_asked,
-    skills_of_cell,
-    take_column,
 )
-from skestimators.preprocessing._columns import as_table
+from skestimators.preprocessing._columns import as_table, column_index
+from skestimators.preprocessing._interactions import (
+    SKILL_SEPARATOR,
+    read_interactions_table,
+)
 from skestimators.utils._optional import import_optional
 
 
@@ -238,14 +240,15 @@ class KnowledgeStateDisplay:
         ['fractions', 'adding']
         """
         model, X = _model_and_table(estimator, X)
-        students = take_column(X, model.student, parameter="student")
-        X = _safe_indexing(X, rows_of_student(students, student))
-        skill = take_column(X, model.skill, parameter="skill")
-        response = take_column(X, model.response, parameter="response")
+        # All rows are read, for the numbers of bad ones to be those of X.
+        columns = _read(X, model.student, model.skill, model.response)
+        index = column_index(X, model.student, parameter="student")
+        students = np.asarray(_safe_indexing(X, index, axis=1), dtype=object)
+        rows = rows_of_student(students, columns.students, student)
         return cls.from_predictions(
-            model.predict_mastery(X),
-            skill,
-            response,
+            model.predict_mastery(_safe_indexing(X, rows)),
+            [SKILL_SEPARATOR.join(columns.skill_sets[k]) for k in columns.cells[rows]],
+            columns.responses[rows],
             skill_names=model.skills_,
             skills=skills,
             max_skills=max_skills,
@@ -337,19 +340,27 @@ class KnowledgeStateDisplay:
         ['12', 'Circle graphs']
         >>> display.figure_.savefig("knowledge.png")  # doctest: +SKIP
         """
-        names = [skills_of_cell(name)[0] for name in np.asarray(skill_names).tolist()]
+        import pandas as pd
+
+        names = [cell_name(name) for name in np.asarray(skill_names).tolist()]
         mastery = check_mastery(mastery, skill, response, names)
-        response = check_responses(response, name="response")
-        cells = [skills_of_cell(cell) for cell in np.asarray(skill, object).tolist()]
+        # As arrays, for a Series would be put in the order of its index.
+        table = {
+            "student": 0,
+            "skill": np.asarray(skill, dtype=object),
+            "response": np.asarray(response, dtype=object),
+        }
+        columns = _read(pd.DataFrame(table), *table)
+        cells = [columns.skill_sets[cell] for cell in columns.cells]
         if skills is None:
             shown = skills_asked(cells, names, max_skills)
         else:
             shown = check_skills(skills, names)
-        labels = {skills_of_cell(k)[0]: v for k, v in (skill_labels or {}).items()}
+        labels = {cell_name(name): v for name, v in (skill_labels or {}).items()}
         display = cls(
             mastery[:, [names.index(name) for name in shown]],
             asked=np.array([[name in cell for name in shown] for cell in cells]),
-            response=response,
+            response=columns.responses,
             skill_names=[str(labels.get(name, name)) for name in shown],
         )
         return display.plot(cmap=cmap, ax=ax, colorbar=colorbar)
@@ -368,3 +379,13 @@ def _model_and_table(estimator, X):
     if model is not estimator and len(estimator) > 1:
         X = estimator[:-1].transform(X)
     return model, as_table(X, estimator="KnowledgeStateDisplay.from_estimator")
+
+
+def _read(X, student, skill, response):
+    return read_interactions_table(
+        X,
+        student=student,
+        skill=skill,
+        response=response,
+        estimator="KnowledgeStateDisplay",
+    )

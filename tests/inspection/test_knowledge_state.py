@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skestimators.inspection import KnowledgeStateDisplay
+from skestimators.neural_network import DKTClassifier
 
 # Ann and Bo in turns. Ann: 31 wrong, 4 right, 31 and 12 right, 4 not yet answered.
 FRAME = pd.DataFrame(
@@ -100,6 +101,25 @@ def test_colours_are_what_the_estimator_predicts_for_the_student():
     assert display.im_.get_clim() == (0, 1)
 
 
+def test_knowledge_of_a_student_as_a_trained_network_sees_it():
+    pytest.importorskip("skorch")
+    columns = {"student": "student", "skill": "skill", "response": "response"}
+    dkt = DKTClassifier(
+        **columns,
+        hidden_layer_sizes=(8,),
+        max_epochs=1,
+        early_stopping=False,
+        random_state=0,
+    ).fit(FRAME, FRAME["response"].fillna(1))
+    display = KnowledgeStateDisplay.from_estimator(dkt, FRAME, student="Ann")
+    mastery = dkt.predict_mastery(FRAME)[ANN.index]
+    assert display.skill_names == ["31", "4", "12"]
+    assert dkt.skills_.tolist() == ["4", "12", "31"]
+    assert_allclose(display.mastery, mastery[:, [2, 0, 1]], atol=1e-6)
+    assert_array_equal(display.im_.get_array(), display.mastery.T)
+    assert marks(display) == MARKS_OF_ANN
+
+
 def test_answers_are_marked_where_they_were_given():
     model = ShareCorrect().fit(FRAME)
     display = KnowledgeStateDisplay.from_estimator(model, FRAME, student="Ann")
@@ -122,7 +142,7 @@ def test_predictions_give_the_same_plot():
     theirs = KnowledgeStateDisplay.from_predictions(
         model.predict_mastery(ANN).tolist(),
         ANN["skill"],
-        ANN["response"],
+        ANN["response"].reset_index(drop=True),
         skill_names=model.skills_,
     )
     assert_array_equal(ours.im_.get_array(), theirs.im_.get_array())
@@ -300,6 +320,7 @@ def test_figure_grows_with_what_it_shows_and_all_is_in_it(shape):
         ({"model": ShareCorrect(skill="kc").fit(FRAME)}, ValueError, "skill='kc'"),
         ({"model": ShareCorrect(student=3).fit(FRAME)}, ValueError, "student=3"),
         ({"X": FRAME[:0]}, ValueError, "0 sample"),
+        ({"X": FRAME.replace(1, 0.5)}, ValueError, r"response.*0\.5\b.* in row 1"),
         ({"skills": ["31", "x"]}, ValueError, "'x', which is none of the 3"),
     ],
 )
@@ -325,9 +346,11 @@ def test_error_lists_only_some_of_many_students():
         ({"skill_names": ["4", "4", "31"]}, "got 3, 2 of them different"),
         ({"skill": ["31", "4"]}, r"skill must have shape \(4,\).* has \(2,\)"),
         ({"response": [[0, 1, 1, 1]]}, r"response must have shape \(4,\)"),
-        ({"response": [0, 1, 0.5, 1]}, "response must be 1.*0.5 in row 2"),
-        ({"response": [0, "yes", 1, 1]}, "response must be 1.*'yes' in row 1"),
+        ({"response": [0, 1, 0.5, 1]}, "response.* 0.5 in row 2.* 1 .correct"),
+        ({"response": [0, "yes", 1, 1]}, "response.* 'yes' in row 1.* 1 .correct"),
         ({"skill": ["a", "b", "c", "d"]}, "such as 'a', is among the 3"),
+        ({"skill": ["4", "~", "4", "4"]}, "skill.* '~' in row 1"),
+        ({"skill": ["4", "4", None, "4"]}, "skill.* missing .* in row 2"),
         ({"skills": "31"}, "skills must be a list"),
         ({"skills": []}, "skills must be a list"),
         ({"max_skills": 0}, "max_skills must be at least 1"),
