@@ -7,6 +7,7 @@ from skestimators import (
     datasets,
     ensemble,
     feature_extraction,
+    inspection,
     metrics,
     model_selection,
     neural_network,
@@ -16,6 +17,7 @@ from skestimators import (
 from skestimators.datasets import *
 from skestimators.ensemble import *
 from skestimators.feature_extraction import *
+from skestimators.inspection import *
 from skestimators.metrics import *
 from skestimators.model_selection import *
 from skestimators.neural_network import *
@@ -33,4 +35,5 @@ __all__ = [
     *ensemble.__all__,
     *neural_network.__all__,
     *model_selection.__all__,
+    *inspection.__all__,
 ]

@@ -16,6 +16,11 @@ KINDS = ("Classifier", "Regressor")
 INIT_PARAMS = {
     "BootstrapStackedLGBM": {"n_estimators": 5, "max_iter": 20, "min_child_samples": 5},
     "BootstrapStackedRegressor": {"estimator": Ridge(), "n_estimators": 5},
+    "DKTClassifier": {
+        "hidden_layer_sizes": (8,),
+        "max_epochs": 2,
+        "validation_fraction": 0.4,
+    },
     "ESMEmbedder": {"weights": "random", "random_state": 0},
     **{f"KerasFFNN{kind}": {"hidden_layer_sizes": (16,), **KERAS} for kind in KINDS},
     **{f"KerasCNN{kind}": {"filters": (16,), **KERAS} for kind in KINDS},
@@ -60,8 +65,31 @@ def all_instances():
 
 
 def takes_strings(estimator):
-    """Tell whether an estimator takes strings, by its tags."""
-    return get_tags(estimator).input_tags.string
+    """Tell whether an estimator takes a column of strings, by its tags."""
+    tags = get_tags(estimator).input_tags
+    return tags.string and not tags.categorical
+
+
+def takes_interactions(estimator):
+    """Tell whether an estimator takes students, skills and responses, by its tags."""
+    tags = get_tags(estimator).input_tags
+    return tags.string and tags.categorical
+
+
+def make_interactions(n_students=6, n_interactions=8):
+    """Return a frame of interleaved interactions, with text for students and skills."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    n = n_students * n_interactions
+    return pd.DataFrame(
+        {
+            "student": [f"s{number}" for number in rng.permutation(n) % n_students],
+            "skill": rng.choice(["add", "subtract", "add~subtract"], n),
+            "response": rng.integers(0, 2, n),
+        }
+    )
 
 
 def example_data(estimator):
@@ -72,6 +100,9 @@ def example_data(estimator):
         name = type(estimator).__name__
         assert name in STRINGS, f"{name} takes strings: say which in tests/instances.py"
         return np.array(STRINGS[name], dtype=object), np.arange(len(STRINGS[name]))
+    if takes_interactions(estimator):
+        frame = make_interactions()
+        return frame.to_numpy(dtype=object), frame["response"].to_numpy()
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 4))
     y = X[:, 0] + 0.1 * rng.normal(size=60)

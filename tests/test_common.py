@@ -5,7 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
-from instances import all_instances, example_data, takes_strings
+from instances import (
+    all_instances,
+    example_data,
+    takes_interactions,
+    takes_strings,
+)
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.pipeline import make_pipeline
@@ -15,7 +20,9 @@ from sklearn.utils.estimator_checks import (
 )
 
 INSTANCES = all_instances()
-NUMERIC = [est for est in INSTANCES if not takes_strings(est)]
+NUMERIC = [
+    est for est in INSTANCES if not (takes_strings(est) or takes_interactions(est))
+]
 
 # Every check that may fail, and why. Strict: one that passes must be taken out.
 _EQUIVALENCE = "check_sample_weight_equivalence_on_dense_data"

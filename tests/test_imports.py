@@ -10,8 +10,8 @@ import pytest
 # Optional packages that are hidden together, the first of which errors name, and the
 # estimators that cannot be fitted and used on their small example without them.
 NEEDED = [
-    (["torch"], ["ESMEmbedder", "TorchMLPRegressor"]),
-    (["skorch"], ["TorchMLPRegressor"]),
+    (["torch"], ["DKTClassifier", "ESMEmbedder", "TorchMLPRegressor"]),
+    (["skorch"], ["DKTClassifier", "TorchMLPRegressor"]),
     (["esm"], ["ESMEmbedder"]),
     (["lightgbm"], ["BootstrapStackedLGBM"]),
     (

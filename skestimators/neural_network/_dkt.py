@@ -7,28 +7,31 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 
+from skestimators.neural_network._dkt_checks import (
+    all_skills,
+    check_known,
+    check_target,
+    skills_of_candidates,
+    split_students,
+)
 from skestimators.preprocessing._interactions import (
     StudentSequences,
     read_interactions_table,
-    skill_names,
-    skill_order,
 )
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._constraints import TRAINING_CONSTRAINTS
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed, torch_seed
-from skestimators.utils._validation import check_groups, check_layer_sizes
-from skestimators.utils._validation_split import split_validation
+from skestimators.utils._validation import check_layer_sizes
 
 _NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 
@@ -343,17 +346,24 @@ class DKTClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         go_on = self.__sklearn_is_fitted__()
         interactions = self._read(X, reset=not go_on)
-        y = self._check_y(y, interactions.responses)
+        y = check_target(y, interactions.responses, self.response)
         weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
         weight = weight * compute_sample_weight(self.class_weight, y)
-        self._check_skills(interactions, reset=not go_on)
         check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         if not go_on:
             random_state = check_random_state(self.random_state)
             self._seed, self._split_seed = (draw_seed(random_state) for _ in range(2))
             self.classes_ = np.array([0, 1], dtype=y.dtype)
+            self.skills_ = all_skills(self.skills, interactions.skill_sets)
             self.device_ = resolve_device(self.device)
-        train, validation = self._split(interactions, weight, groups, early_stopping)
+        check_known(interactions.skill_sets, self.skills_, "The training data")
+        train, validation = split_students(
+            interactions.students,
+            weight,
+            groups,
+            validation_fraction=self.validation_fraction if early_stopping else None,
+            random_state=self._split_seed,
+        )
         with (
             fit_task(
                 self,
@@ -377,65 +387,6 @@ class DKTClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             response=self.response,
             estimator=self,
         )
-
-    def _check_y(self, y, responses):
-        """Return y, which must be the responses where these are known."""
-        y = column_or_1d(y)
-        check_consistent_length(y, responses)
-        valid = np.isin(y, (0, 1))
-        if not valid.all():
-            row = int(np.argmin(valid))
-            raise ValueError(
-                f"y must be 1 (correct) or 0 (wrong), but is {y[row]!r} in row {row}, "
-                f"counted from 0. Leave out rows without an answer."
-            )
-        y = y if y.dtype.kind in "biuf" else y.astype(int)
-        differs = ~np.isnan(responses) & (responses != y)
-        if differs.any():
-            row = int(np.argmax(differs))
-            raise ValueError(
-                f"y differs from the column response={self.response!r} of X in "
-                f"{np.count_nonzero(differs)} row(s), first in row {row}, counted from "
-                f"0: pass that column as y, and the rows of both in the same order."
-            )
-        return y
-
-    def _check_skills(self, interactions, *, reset):
-        """Set the skills, and see that all of the training data are among them."""
-        found = {name for names in interactions.skill_sets for name in names}
-        if reset and isinstance(self.skills, str):
-            self.skills_ = np.array(sorted(found, key=skill_order), dtype=object)
-        elif reset:
-            self.skills_ = _single_skills(self.skills)
-        unseen = sorted(found - set(self.skills_), key=skill_order)
-        if unseen:
-            raise ValueError(
-                f"The training data hold {len(unseen)} skill(s) that are not among the "
-                f"{len(self.skills_)} of the network, such as {unseen[0]!r}. Name all "
-                f"of them in the parameter skills."
-            )
-
-    def _split(self, interactions, weight, groups, early_stopping):
-        """Return which students to train on, and which to hold out, if any."""
-        students = interactions.students
-        train = np.bincount(students, weight) > 0
-        if not train.any():
-            raise ValueError("All rows have weight zero, so there is nothing to learn.")
-        if groups is not None:
-            groups = _groups_of_students(check_groups(groups, len(students)), students)
-        if not early_stopping:
-            return train, None
-        candidates = np.flatnonzero(train)
-        _, held_out = split_validation(
-            len(candidates),
-            validation_fraction=self.validation_fraction,
-            groups=None if groups is None else groups[candidates],
-            unit="student",
-            random_state=self._split_seed,
-        )
-        validation = np.zeros_like(train)
-        validation[candidates[held_out]] = True
-        return train & ~validation, validation
 
     def _train(self, interactions, y, weight, train, validation, max_epochs, task):
         from skestimators.neural_network._dkt_batches import StudentBatches, StudentData
@@ -604,13 +555,7 @@ class DKTClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         from skestimators.neural_network._dkt_network import predict_single
 
         answers = self._answers(history)
-        candidates = [skill_names(skill) for skill in column_or_1d(skills).tolist()]
-        if () in candidates:
-            place = candidates.index(())
-            raise ValueError(
-                f"skills holds {skills[place]!r} at place {place}, counted from 0: a "
-                f"skill is a number or text."
-            )
+        candidates = skills_of_candidates(skills)
         self._check_unknown(candidates, "skills")
         logits = predict_single(
             self.network_, answers, candidates, self._numbers(), self._states
@@ -650,16 +595,8 @@ class DKTClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return StudentData(interactions, sequences, self._numbers(), device)
 
     def _check_unknown(self, skill_sets, input_name):
-        if self.handle_unknown == "average":
-            return
-        known = set(self.skills_)
-        for names in skill_sets:
-            for name in names:
-                if name not in known:
-                    raise ValueError(
-                        f"{input_name} holds skill {name!r}, which training did not "
-                        f"see; handle_unknown='average' takes it for an average one."
-                    )
+        if self.handle_unknown == "error":
+            check_known(skill_sets, self.skills_, input_name)
 
     def _numbers(self):
         return {name: number for number, name in enumerate(self.skills_)}
@@ -674,31 +611,7 @@ class DKTClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
+        tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True
         tags.classifier_tags.multi_class = False
         return tags
-
-
-def _single_skills(skills):
-    """Return the names of the parameter `skills`, in its order."""
-    names = [skill_names(skill) for skill in column_or_1d(skills).tolist()]
-    for value, name in zip(skills, names, strict=True):
-        if len(name) != 1 or names.count(name) > 1:
-            raise ValueError(
-                f"skills must hold each skill once, as a number or text, got {value!r}."
-            )
-    return np.array([name for (name,) in names], dtype=object)
-
-
-def _groups_of_students(groups, students):
-    """Return the group of each student, who must be in one."""
-    of_student = np.zeros(students.max() + 1, dtype=groups.dtype)
-    of_student[students] = groups
-    split = of_student[students] != groups
-    if split.any():
-        row = int(np.argmax(split))
-        raise ValueError(
-            f"groups puts the student of row {row}, counted from 0, in several groups. "
-            f"A student must be in one."
-        )
-    return of_student

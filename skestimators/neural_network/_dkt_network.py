@@ -4,7 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag, linear
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    embedding,
+    embedding_bag,
+    linear,
+)
 from torch.nn.utils.rnn import PackedSequence
 
 from skestimators.neural_network._dkt_batches import (
@@ -78,7 +83,8 @@ class DKTNetwork(torch.nn.Module):
         on_gpu = batch.places.is_cuda
         with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
             states, _ = self.states(batch)
-            logits = self.logits(states[batch.places], batch.targets).float()
+            rows = embedding(batch.places, states)
+            logits = self.logits(rows, batch.targets).float()
             penalty = 0.0
             if self.training and any(self.waviness):
                 knowledge = self.all_logits(states).float().sigmoid()
@@ -131,7 +137,8 @@ class DKTNetwork(torch.nn.Module):
             embedding_bag(skills.members, table, skills.offsets, mode="mean")
             for table in (self.output.weight, self.output.bias[:, None])
         )
-        return (states * weight[skills.index]).sum(1) + bias[skills.index, 0]
+        weight, bias = (embedding(skills.index, table) for table in (weight, bias))
+        return (states * weight).sum(1) + bias[:, 0]
 
     def all_logits(self, states):
         """Return a logit for each state and each skill."""
@@ -187,18 +194,16 @@ def _run(layer, inputs, index, sizes, state):
 
 
 def _run_lstm(layer, inputs, index, sizes, state):
-    def sorted_gates(parameter):
-        i, f, g, o = parameter.chunk(4)
-        return torch.cat([i, f, o, g])
-
+    double = inputs.new_ones(4 * layer.hidden_size, 1)
+    double[2 * layer.hidden_size : 3 * layer.hidden_size] = 2
     gates = linear(
         inputs,
-        sorted_gates(layer.weight_ih_l0),
-        sorted_gates(layer.bias_ih_l0 + layer.bias_hh_l0),
+        layer.weight_ih_l0 * double,
+        (layer.bias_ih_l0 + layer.bias_hh_l0) * double[:, 0],
     )
     # A copy, as the recurrence overwrites it.
-    gates = gates.clone() if index is None else gates[index]
-    weight = sorted_gates(layer.weight_hh_l0).t().contiguous()
+    gates = gates.clone() if index is None else embedding(index, gates)
+    weight = (layer.weight_hh_l0 * double).t().contiguous()
     return PackedLSTM.apply(gates, weight, sizes, *state)
 
 

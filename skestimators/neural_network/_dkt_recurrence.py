@@ -1,18 +1,17 @@
-"""Recurrent layers over packed sequences, fast on a CPU.
+"""The recurrence of an LSTM over packed sequences, fast on a CPU.
 
-torch multiplies the input of every step by the input weights, and pads sequences. In
-knowledge tracing most steps repeat one of a few inputs, so the products of the distinct
-inputs are computed once and looked up, and shorter sequences simply end earlier.
+`torch.nn.LSTM` multiplies the input of every step by the input weights, and pads
+sequences to one length. In knowledge tracing most steps repeat one of a few inputs: the
+products of the distinct inputs are computed once, looked up, and given here. Shorter
+sequences simply end earlier. All squashing is by the logistic function, as torch's
+`tanh` is several times slower: tanh(x) = 2 * logistic(2 * x) - 1.
 """
 
-from itertools import pairwise
-
-import numpy as np
 import torch
 
 
 class PackedLSTM(torch.autograd.Function):
-    """The recurrence of an LSTM, its input products given."""
+    """Run an LSTM whose input products are known."""
 
     @staticmethod
     def forward(ctx, gates, weight, sizes, h_0, c_0):
@@ -21,11 +20,11 @@ class PackedLSTM(torch.autograd.Function):
         Parameters
         ----------
         gates : tensor of shape (n_steps, 4 * n_hidden)
-            Input products and biases of the input, forget, output and cell gate, in
-            packed order. Overwritten by the activations of the gates.
+            Input products and biases of the input, forget, cell and output gate, those
+            of the cell gate doubled, in packed order. Overwritten by the gates.
 
         weight : tensor of shape (n_hidden, 4 * n_hidden)
-            Recurrent weights, in the same order of gates.
+            Recurrent weights, in the same order and with the same doubling.
 
         sizes : list of int
             Number of sequences at each step, never increasing.
@@ -38,68 +37,59 @@ class PackedLSTM(torch.autograd.Function):
         h, c : tensor of shape (n_steps, n_hidden)
             Hidden and cell state after each step; no gradient flows from `c`.
         """
-        n_hidden = len(weight)
-        h_all, c_all, squashed = gates.new_empty(3, len(gates), n_hidden)
+        n_steps, n_hidden = len(gates), len(weight)
+        h_all, c_all, half = gates.new_empty(3, n_steps, n_hidden)
+        parts = gates.view(n_steps, 4, n_hidden).unbind(1)
         h, c = h_0, c_0
-        for begin, end in pairwise(_bounds(sizes)):
-            n, now = end - begin, slice(begin, end)
-            gate = gates[now]
-            torch.addmm(gate, h[:n], weight, out=gate)
-            gate[:, : 3 * n_hidden].sigmoid_()
-            gate[:, 3 * n_hidden :].tanh_()
-            i, f, o, g = gate.view(n, 4, n_hidden).unbind(1)
-            c = torch.mul(f, c[:n], out=c_all[now]).addcmul_(i, g)
-            h = torch.mul(o, torch.tanh(c, out=squashed[now]), out=h_all[now])
+        for n, gate, i, f, g, o, h_next, c_next, s in zip(
+            sizes,
+            gates.split(sizes),
+            *(part.split(sizes) for part in (*parts, h_all, c_all, half)),
+            strict=True,
+        ):
+            torch.addmm(gate, h[:n], weight, out=gate).sigmoid_()
+            c = torch.mul(f, c[:n], out=c_next).addcmul_(i, g, value=2).sub_(i)
+            torch.mul(c, 2, out=s).sigmoid_()
+            h = torch.mul(o, s, out=h_next).mul_(2).sub_(o)
         ctx.sizes = sizes
-        ctx.save_for_backward(gates, weight, h_all, c_all, squashed, h_0, c_0)
+        ctx.save_for_backward(gates, weight, h_all, c_all, half, h_0, c_0)
         ctx.mark_non_differentiable(c_all)
         return h_all, c_all
 
     @staticmethod
     def backward(ctx, grad_h, _):
         """Run all steps backwards."""
-        gates, weight, h_all, c_all, squashed, h_0, c_0 = ctx.saved_tensors
-        n_steps, n_hidden = h_all.shape
-        i, f, o, g = gates.view(n_steps, 4, n_hidden).unbind(1)
-        # What does not depend on later steps, for all steps at once: the derivatives of
-        # h by the output gate and by c, and of c by the other gates.
+        gates, weight, h_all, c_all, half, h_0, c_0 = ctx.saved_tensors
+        sizes, (n_steps, n_hidden) = ctx.sizes, h_all.shape
+        i, f, g, o = gates.view(n_steps, 4, n_hidden).unbind(1)
+        # What does not depend on later steps is computed for all of them at once: the
+        # derivatives of c by three gates, of h by the output gate, and of h by c.
         slopes = gates.new_empty(n_steps, 4, n_hidden)
-        torch.mul(g, i - i * i, out=slopes[:, 0])
-        torch.mul(_before(c_all, c_0, ctx.sizes), f - f * f, out=slopes[:, 1])
-        torch.mul(squashed, o - o * o, out=slopes[:, 2])
-        torch.mul(i, 1 - g * g, out=slopes[:, 3])
-        h_by_c = o - o * squashed.square()
-        grad_h = grad_h.clone()
-        recurrent = weight.t().contiguous()
-        n_later, d_h, d_c = 0, None, None
-        for begin, end in reversed(list(pairwise(_bounds(ctx.sizes)))):
-            now = slice(begin, end)
-            here = grad_h[now]
-            if n_later:
-                here[:n_later] += d_h
-            back = here * h_by_c[now]
-            if n_later:
-                back[:n_later] += d_c
-            slope = slopes[now]
-            slope[:, :2].mul_(back[:, None])
-            slope[:, 2].mul_(here)
-            slope[:, 3].mul_(back)
-            n_later = end - begin
-            d_c = back.mul_(f[now])
-            d_h = slope.view(n_later, -1) @ recurrent
+        torch.mul(2 * g - 1, i - i * i, out=slopes[:, 0])
+        torch.mul(_before(c_all, c_0, sizes), f - f * f, out=slopes[:, 1])
+        torch.mul(2 * i, g - g * g, out=slopes[:, 2])
+        torch.mul(2 * half - 1, o - o * o, out=slopes[:, 3])
+        h_by_c = (half - half * half).mul_(o).mul_(4)
+        grad_h, recurrent = grad_h.clone(), weight.t().contiguous()
+        d_h, d_c = grad_h.new_zeros(2, 0, n_hidden)
+        for d, by_c, slope, forget in zip(
+            *(part.split(sizes)[::-1] for part in (grad_h, h_by_c, slopes, f)),
+            strict=True,
+        ):
+            # Later steps may have fewer sequences.
+            d[: len(d_h)] += d_h
+            by_c *= d
+            by_c[: len(d_c)] += d_c
+            slope[:, :3] *= by_c[:, None]
+            slope[:, 3] *= d
+            d_c = by_c.mul_(forget)
+            d_h = slope.view(len(d), -1) @ recurrent
         grad_gates = slopes.view(n_steps, -1)
-        grad_weight = _before(h_all, h_0, ctx.sizes).t() @ grad_gates
-        return grad_gates, grad_weight, None, None, None
-
-
-def _bounds(sizes):
-    return np.concatenate([[0], np.cumsum(sizes)]).tolist()
+        return grad_gates, _before(h_all, h_0, sizes).t() @ grad_gates, None, None, None
 
 
 def _before(states, first, sizes):
     """Return the state that each step found."""
-    earlier = [
-        states[begin : begin + n]
-        for begin, n in zip(_bounds(sizes), sizes[1:], strict=False)
-    ]
-    return torch.cat([first, *earlier])
+    parts = states.split(sizes)[:-1]
+    later = zip(parts, sizes[1:], strict=True)
+    return torch.cat([first, *(part[:n] for part, n in later)])
