@@ -134,18 +134,18 @@ class _Schedule(Callback):
     an epoch whether those before it were run in the same call.
     """
 
-    def __init__(self, learning_rate, decay, tol, seed, first_epoch):
+    def __init__(self, learning_rate, decay, tol, seed, first_epoch, past_losses):
         self.learning_rate = learning_rate
         self.decay = decay
         self.tol = tol
         self.seed = seed
         self.first_epoch = first_epoch
+        self.past_losses = past_losses
 
     def on_epoch_begin(self, net, **kwargs):
         """Set both."""
-        losses = [
-            epoch["valid_loss"] for epoch in net.history[:-1] if "valid_loss" in epoch
-        ]
+        losses = [*self.past_losses]
+        losses += [e["valid_loss"] for e in net.history[:-1] if "valid_loss" in e]
         n_decays = np.count_nonzero(_without_improvement(losses, self.tol))
         for group in net.optimizer_.param_groups:
             group["lr"] = self.learning_rate * self.decay**n_decays
@@ -194,6 +194,7 @@ def train(
     device,
     seed,
     first_epoch=0,
+    past_losses=(),
     optimizer_state=None,
     task,
     fitted_attributes,
@@ -245,6 +246,9 @@ def train(
     first_epoch : int, default=0
         Number of epochs that the network has been through before.
 
+    past_losses : sequence of float, default=()
+        Validation losses of earlier calls, to go on with the learning rate they led to.
+
     optimizer_state : dict or None, default=None
         What an earlier call returned.
 
@@ -271,7 +275,14 @@ def train(
     callbacks = [
         (
             "schedule",
-            _Schedule(learning_rate, learning_rate_decay, tol, seed, first_epoch),
+            _Schedule(
+                learning_rate,
+                learning_rate_decay,
+                tol,
+                seed,
+                first_epoch,
+                past_losses,
+            ),
         ),
         ("clipping", GradientNormClipping(max_grad_norm)),
         ("steps", _EpochSteps(task, fitted_attributes)),

@@ -1,0 +1,220 @@
+"""What `DKTClassifier` does behind its face: reading, training and going on."""
+
+import copy
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from skestimators.neural_network._dkt_checks import (
+    all_skills,
+    check_known,
+    check_target,
+    split_students,
+)
+from skestimators.preprocessing._interactions import (
+    StudentSequences,
+    read_interactions_table,
+)
+from skestimators.utils._callbacks import fit_task
+from skestimators.utils._optional import import_optional
+from skestimators.utils._seeding import draw_seed, torch_seed
+from skestimators.utils._validation import check_layer_sizes
+
+
+class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
+    """Train a recurrent network on students, and run it over them."""
+
+    def _fit(self, X, y, sample_weight, groups=None, *, max_epochs, early_stopping):
+        import_optional("torch", extra="torch", caller=self)
+        import_optional("skorch", extra="torch", caller=self)
+        from skestimators.utils._device import resolve_device
+
+        go_on = self.__sklearn_is_fitted__()
+        interactions = self._read(X, reset=not go_on)
+        y = check_target(y, interactions.responses, self.response)
+        weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+        weight = weight * compute_sample_weight(self.class_weight, y)
+        check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
+        if len(self.hidden_layer_sizes) == 0:
+            raise ValueError("hidden_layer_sizes must have at least one layer.")
+        if not go_on:
+            random_state = check_random_state(self.random_state)
+            self._seed, self._split_seed = (draw_seed(random_state) for _ in range(2))
+            self.classes_ = np.array([0, 1], dtype=y.dtype)
+            self.skills_ = all_skills(self.skills, interactions.skill_sets)
+            self.device_ = resolve_device(self.device)
+        check_known(interactions.skill_sets, self.skills_, "The training data")
+        train, validation = split_students(
+            interactions.students,
+            weight,
+            groups,
+            validation_fraction=self.validation_fraction if early_stopping else None,
+            random_state=self._split_seed,
+        )
+        with (
+            fit_task(
+                self,
+                max_steps=max_epochs,
+                X=X,
+                y=y,
+                metadata={"sample_weight": sample_weight},
+            ) as task,
+            torch_seed(self._seed),
+        ):
+            self._train(interactions, y, weight, train, validation, max_epochs, task)
+        return self
+
+    def _read(self, X, *, reset):
+        """Return the interactions of X, which has the columns that fit saw."""
+        validate_data(self, X=X, reset=reset, skip_check_array=True)
+        return read_interactions_table(
+            X,
+            student=self.student,
+            skill=self.skill,
+            response=self.response,
+            estimator=self,
+        )
+
+    def _train(self, interactions, y, weight, train, validation, max_epochs, task):
+        from skestimators.neural_network._dkt_batches import StudentBatches, StudentData
+        from skestimators.neural_network._dkt_network import DKTLoss
+        from skestimators.utils import _skorch_engine as engine
+
+        sequences = StudentSequences(interactions)
+        data = StudentData(interactions, sequences, self._numbers(), self.device_)
+        network, optimizer_state, n_before = self._network()
+        network.mark_trained(data.skills_of(train))
+        common = {"data": data, "labels": y, "weight": weight}
+        history, optimizer_state = engine.train(
+            network,
+            StudentBatches(
+                students=train,
+                max_length=self.max_length,
+                n_steps=(self.batch_size or len(train)) * self.max_length,
+                shuffle=True,
+                reconstruction=self.reconstruction,
+                **common,
+            ),
+            None
+            if validation is None
+            else StudentBatches(students=validation, **common),
+            criterion=DKTLoss(),
+            max_epochs=max_epochs,
+            learning_rate=self.learning_rate,
+            learning_rate_decay=self.learning_rate_decay,
+            max_grad_norm=self.max_grad_norm,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            device=self.device_,
+            seed=self._seed,
+            first_epoch=n_before,
+            past_losses=self._past_losses(n_before),
+            optimizer_state=optimizer_state,
+            task=task,
+            fitted_attributes=lambda network: {"network_": network},
+        )
+        self._record(network.eval(), history, optimizer_state, n_before)
+
+    def _network(self):
+        """Return the network to train, its optimiser's state and past epochs."""
+        from skestimators.neural_network._dkt_network import DKTNetwork
+
+        layers = {
+            "hidden_layer_sizes": tuple(self.hidden_layer_sizes),
+            "cell": self.cell,
+        }
+        regularisers = {
+            "dropout": self.dropout,
+            "waviness": (self.waviness_l1, self.waviness_l2),
+        }
+        if not self.__sklearn_is_fitted__():
+            self._layers = layers
+            return DKTNetwork(len(self.skills_), **layers, **regularisers), None, 0
+        if layers != self._layers:
+            raise ValueError(
+                f"The network was built with {self._layers}, but the parameters are "
+                f"now {layers}. Only fit can build another."
+            )
+        # A copy, so that an interruption leaves the network there is as it was.
+        network = copy.deepcopy(self.network_)
+        vars(network).update(regularisers)
+        return network, self._optimizer_state, self.n_iter_
+
+    def _past_losses(self, n_before):
+        losses = self.history_.get("valid_loss", ()) if n_before else ()
+        return [loss for loss in losses if np.isfinite(loss)]
+
+    def _record(self, network, history, optimizer_state, n_before):
+        before = self.history_ if n_before else {}
+        for name in before.keys() | history.keys():
+            n_now = len(history["train_loss"])
+            history[name] = [
+                *before.get(name, [np.nan] * n_before),
+                *history.get(name, [np.nan] * n_now),
+            ]
+        self.history_ = history
+        self.n_iter_ = len(history["train_loss"])
+        self._optimizer_state = optimizer_state
+        self.network_ = network
+        self._states = {}
+
+    def _answers(self, history):
+        """Return what one student answered, a tuple of (skills, response)."""
+        if history is None or len(history) == 0:
+            return ()
+        interactions = self._read(history, reset=False)
+        if interactions.students.any():
+            raise ValueError(
+                f"history holds {interactions.students.max() + 1} students in column "
+                f"student={self.student!r}, but must be of one."
+            )
+        self._check_unknown(interactions.skill_sets, "history")
+        return tuple(
+            (interactions.skill_sets[cell], int(response))
+            for cell, response in zip(
+                interactions.cells.tolist(),
+                interactions.responses.tolist(),
+                strict=True,
+            )
+            if response == response
+        )
+
+    def _data(self, X, *, after=False):
+        """Return the sequences in X, to be read before or after each row."""
+        check_is_fitted(self)
+        from skestimators.neural_network._dkt_batches import StudentData
+
+        interactions = self._read(X, reset=False)
+        self._check_unknown(interactions.skill_sets, "X")
+        sequences = StudentSequences(interactions, after=after)
+        device = next(self.network_.parameters()).device
+        return StudentData(interactions, sequences, self._numbers(), device)
+
+    def _check_unknown(self, skill_sets, input_name):
+        if self.handle_unknown == "error":
+            check_known(skill_sets, self.skills_, input_name)
+
+    def _numbers(self):
+        return {name: number for number, name in enumerate(self.skills_)}
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "_states": {}} if "_states" in state else state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        return tags
