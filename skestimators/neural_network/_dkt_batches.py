@@ -271,7 +271,7 @@ class StudentBatches:
         Target and weight of each row of the data.
 
     n_steps : int, default=8192
-        Number of steps of a batch, or somewhat more.
+        Number of steps of a batch, about.
 
     max_length : int or None, default=None
         Longer sequences are cut.
@@ -301,21 +301,21 @@ class StudentBatches:
         self.shuffle = shuffle
         self.reconstruction = reconstruction
         self.labels = labels.astype(np.float32)
-        # Divided by the weight of an average batch, so that a row counts the same
-        # whatever batch it is in.
-        total = weight[students[data.students]].sum()
-        self.weight = (weight * (len(self) / total)).astype(np.float32)
-
-    def __len__(self):
-        return -(-int(self.lengths.sum()) // self.n_steps)
+        self.weight = (weight / weight[students[data.students]].sum()).astype(
+            np.float32
+        )
 
     def __iter__(self):
-        for chosen in self._chosen():
+        batches = self._sequences_of_batches()
+        for chosen in batches:
             batch = self.data.batch(
                 self.begins[chosen], self.lengths[chosen], echo=self.reconstruction > 0
             )
             labels, weight = self.labels[batch.rows], self.weight[batch.rows]
             weight[len(weight) - batch.n_echoes :] *= self.reconstruction
+            # Not divided by the weight of this batch, but by that of an average one: a
+            # row counts the same whatever batch it is in.
+            weight *= len(batches)
             device = self.data.device
             yield (
                 batch,
@@ -325,23 +325,24 @@ class StudentBatches:
                 ),
             )
 
-    def _chosen(self):
-        """Yield the sequences of each batch, longest first."""
+    def _sequences_of_batches(self):
+        """Return the sequences of each batch, longest first."""
         lengths = self.lengths
         if self.shuffle:
             # Near enough in length to waste little, other company in every epoch.
             noise = torch.rand(len(lengths)).numpy()
             lengths = lengths * 1.5 ** (noise - 0.5)
         order = np.argsort(-lengths, kind="stable")
-        batches = split_by_steps(self.lengths[order], len(self))
+        batches = [
+            order[begin:end][np.argsort(-self.lengths[order[begin:end]], kind="stable")]
+            for begin, end in split_by_steps(self.lengths[order], self.n_steps)
+        ]
         if self.shuffle:
             batches = [batches[i] for i in torch.randperm(len(batches))]
-        for begin, end in batches:
-            chosen = order[begin:end]
-            yield chosen[np.argsort(-self.lengths[chosen], kind="stable")]
+        return batches
 
 
-def split_by_steps(lengths, n_batches):
+def split_by_steps(lengths, n_steps):
     """Cut a row of sequences into batches of about the same number of steps.
 
     Parameters
@@ -349,8 +350,8 @@ def split_by_steps(lengths, n_batches):
     lengths : ndarray of int of shape (n_sequences,)
         Number of steps of each.
 
-    n_batches : int
-        Number of batches; fewer come out if a sequence is longer than a batch.
+    n_steps : int
+        Number of steps of a batch, about.
 
     Returns
     -------
@@ -358,6 +359,7 @@ def split_by_steps(lengths, n_batches):
         First sequence of each batch, and the one after the last.
     """
     ends = np.cumsum(lengths)
+    n_batches = -(-ends[-1] // n_steps)
     cuts = np.linspace(0, ends[-1], n_batches + 1)[1:-1]
-    bounds = np.unique([0, *np.searchsorted(ends, cuts), len(lengths)])
+    bounds = np.unique([0, *np.searchsorted(ends, cuts, side="right"), len(lengths)])
     return list(pairwise(bounds.tolist()))

@@ -1,5 +1,7 @@
 """No probability knows an answer that was not given yet, or another student."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,7 +133,7 @@ def test_mastery_after_a_row_is_the_probability_of_the_next(dkt):
     n_compared = 0
     for student in range(N_STUDENTS):
         own = np.flatnonzero(FRAME["student"] == student)
-        for row, following in zip(own[:-1], own[1:], strict=True):
+        for row, following in pairwise(own):
             skill = FRAME["skill"][following]
             if skill in columns:
                 n_compared += 1
