@@ -14,9 +14,9 @@ from skestimators.datasets._interaction_files import (
     read_cells,
 )
 from skestimators.datasets._lines import is_finite_number
+from skestimators.utils._skills import skill_names, whole_as_int
 
 _NUMBERS_JOINED = re.compile(r"\d+(_\d+)+")
-_WHOLE = re.compile(r"(-?\d+)\.0+")
 _CANONICAL_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
 
@@ -170,7 +170,7 @@ def _first(codes, wanted):
 def _read_students(cells):
     """Return the student of each row."""
     codes, texts = cells.student
-    names = [_WHOLE.sub(r"\1", decode(text).strip()) for text in texts]
+    names = [whole_as_int(decode(text).strip()) for text in texts]
     missing = [name.lower() in MISSING for name in names]
     if any(missing):
         row, _ = _first(codes, missing)
@@ -216,18 +216,13 @@ def _sort(cells, rows):
     return rows[np.lexsort([*keys, cells.student[0][rows]])]
 
 
-def _order_of_skill(skill):
-    return (0, float(skill), skill) if is_finite_number(skill) else (1, 0.0, skill)
-
-
 def _to_cell(text, joint):
     """Return the canonical form of a cell of skills, empty if there are none."""
     text = decode(text).strip()
     if joint == "_" and _NUMBERS_JOINED.fullmatch(text):
         text = text.replace("_", "~")
-    skills = {_WHOLE.sub(r"\1", skill.strip()) for skill in text.split("~")}
-    skills = [skill for skill in skills if skill.lower() not in MISSING]
-    return "~".join(sorted(skills, key=_order_of_skill))
+    skills = [s for s in text.split("~") if s.strip().lower() not in MISSING]
+    return "~".join(skill_names("~".join(skills)))
 
 
 def _merge(cells, rows, skill, response):

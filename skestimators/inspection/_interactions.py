@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 from sklearn.utils import check_array
 
-from skestimators.preprocessing._interactions import SKILL_SEPARATOR, skill_names
+from skestimators.utils._skills import SKILL_SEPARATOR, skill_names
 
 
 def cell_name(cell):

@@ -63,9 +63,9 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         What the learning rate is multiplied by after each epoch that did not improve
         the loss on the held-out students by `tol`. Without `early_stopping` it stays.
 
-    batch_size : int or None, default=32
-        Number of sequences of `max_length` interactions that a gradient step sees; of
-        shorter ones it sees as many more. None takes all of them.
+    batch_size : int or None, default=64
+        Number of sequences that a gradient step sees, on average: batches are of about
+        the same number of interactions. None takes all sequences.
 
     max_length : int, default=200
         Longer sequences are cut for training. Predictions are always from the whole
@@ -193,7 +193,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         dropout=0.4,
         learning_rate=0.01,
         learning_rate_decay=0.3,
-        batch_size=32,
+        batch_size=64,
         max_length=200,
         max_grad_norm=3.0,
         reconstruction=0.0,
@@ -341,7 +341,8 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         """
         from skestimators.neural_network._dkt_network import predict_logits
 
-        correct = expit(predict_logits(self.network_, self._data(X)))
+        data = self._data(X)
+        correct = expit(predict_logits(self.network_, data))
         return np.column_stack([1 - correct, correct])
 
     def predict(self, X):
@@ -376,7 +377,8 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         """
         from skestimators.neural_network._dkt_network import predict_all_skills
 
-        return predict_all_skills(self.network_, self._data(X, after=True))
+        data = self._data(X, after=True)
+        return predict_all_skills(self.network_, data)
 
     def predict_next(self, history, skills):
         """Predict the next answer of one student, for each of some skills.

@@ -98,7 +98,7 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
             StudentBatches(
                 students=train,
                 max_length=self.max_length,
-                n_steps=(self.batch_size or len(train)) * self.max_length,
+                batch_size=self.batch_size or len(y),
                 shuffle=True,
                 reconstruction=self.reconstruction,
                 **common,

@@ -270,8 +270,9 @@ class StudentBatches:
     labels, weight : ndarray of shape (n_samples,)
         Target and weight of each row of the data.
 
-    n_steps : int, default=8192
-        Number of steps of a batch, about.
+    batch_size : int, default=64
+        Number of sequences of a batch, on average. Batches are of about the same number
+        of steps, so those of short sequences hold more of them.
 
     max_length : int or None, default=None
         Longer sequences are cut.
@@ -290,14 +291,14 @@ class StudentBatches:
         *,
         labels,
         weight,
-        n_steps=8192,
+        batch_size=64,
         max_length=None,
         shuffle=False,
         reconstruction=0.0,
     ):
         self.data = data
         self.begins, self.lengths = data.sequences.pieces(students, max_length)
-        self.n_steps = n_steps
+        self.batch_size = batch_size
         self.shuffle = shuffle
         self.reconstruction = reconstruction
         self.labels = labels.astype(np.float32)
@@ -335,14 +336,16 @@ class StudentBatches:
         order = np.argsort(-lengths, kind="stable")
         batches = [
             order[begin:end][np.argsort(-self.lengths[order[begin:end]], kind="stable")]
-            for begin, end in split_by_steps(self.lengths[order], self.n_steps)
+            for begin, end in split_by_steps(
+                self.lengths[order], -(-len(order) // self.batch_size)
+            )
         ]
         if self.shuffle:
             batches = [batches[i] for i in torch.randperm(len(batches))]
         return batches
 
 
-def split_by_steps(lengths, n_steps):
+def split_by_steps(lengths, n_batches):
     """Cut a row of sequences into batches of about the same number of steps.
 
     Parameters
@@ -350,8 +353,8 @@ def split_by_steps(lengths, n_steps):
     lengths : ndarray of int of shape (n_sequences,)
         Number of steps of each.
 
-    n_steps : int
-        Number of steps of a batch, about.
+    n_batches : int
+        Number of batches; fewer come out if a sequence is longer than a batch.
 
     Returns
     -------
@@ -359,7 +362,6 @@ def split_by_steps(lengths, n_steps):
         First sequence of each batch, and the one after the last.
     """
     ends = np.cumsum(lengths)
-    n_batches = -(-ends[-1] // n_steps)
     cuts = np.linspace(0, ends[-1], n_batches + 1)[1:-1]
     bounds = np.unique([0, *np.searchsorted(ends, cuts, side="right"), len(lengths)])
     return list(pairwise(bounds.tolist()))

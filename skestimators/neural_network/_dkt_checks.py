@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from skestimators.preprocessing._interactions import skill_names, skill_order
+from skestimators.utils._skills import skill_names, skill_order
 from skestimators.utils._validation import check_groups
 from skestimators.utils._validation_split import split_validation
 

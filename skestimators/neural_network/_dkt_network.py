@@ -262,7 +262,8 @@ def _states_of_rows(network, data):
     begins, lengths = data.sequences.pieces()
     order = np.argsort(-lengths, kind="stable")
     begins, lengths = begins[order], lengths[order]
-    for first, last in split_by_steps(lengths, _STEPS_AT_ONCE):
+    n_batches = -(-int(lengths.sum()) // _STEPS_AT_ONCE)
+    for first, last in split_by_steps(lengths, n_batches):
         state = None
         for start in range(0, lengths[first], _LENGTH_AT_ONCE):
             left = lengths[first:last] - start

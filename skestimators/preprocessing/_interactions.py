@@ -1,14 +1,12 @@
 """Tables of interactions, and the sequences of steps that are in them."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import _safe_indexing
 
 from skestimators.preprocessing._columns import as_table, column_index
-
-SKILL_SEPARATOR = "~"
+from skestimators.utils._skills import SKILL_SEPARATOR, skill_names
 
 
 @dataclass
@@ -107,49 +105,6 @@ def _skill_set(value, cells, cell, label):
             f"{SKILL_SEPARATOR!r}."
         )
     return names
-
-
-def skill_names(value):
-    """Return the names of the skills in a cell.
-
-    Parameters
-    ----------
-    value : str, int or float
-        A skill, or several joined with `"~"`.
-
-    Returns
-    -------
-    names : tuple of str
-        Distinct and sorted; empty if the value names no skill. A whole number has the
-        same name as int, float and text.
-    """
-    if isinstance(value, Integral) or (
-        isinstance(value, Real) and float(value).is_integer()
-    ):
-        return (str(int(value)),)
-    if isinstance(value, Real) and np.isfinite(value):
-        return (repr(float(value)),)
-    if not isinstance(value, str):
-        return ()
-    names = {name.strip() for name in value.split(SKILL_SEPARATOR)}
-    return () if "" in names else tuple(sorted(names, key=skill_order))
-
-
-def skill_order(name):
-    """Return a sort key that puts numbers first, as numbers.
-
-    Parameters
-    ----------
-    name : str
-        Name of a skill.
-
-    Returns
-    -------
-    key : tuple
-        To sort by.
-    """
-    is_number = name.isascii() and name.isdigit()
-    return (not is_number, int(name) if is_number else 0, name)
 
 
 def _as_responses(column, label):

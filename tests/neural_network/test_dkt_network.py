@@ -90,7 +90,7 @@ def _slow_probabilities(network, frame):
 def test_logits_and_gradients_are_those_of_plain_torch(cell, sizes):
     frame = make_interactions()
     network = _network(cell, sizes)
-    (batch, (labels, weight)), *more = _data(frame, n_steps=10_000)
+    (batch, (labels, weight)), *more = _data(frame, batch_size=100)
     assert not more
     logits, _ = network(batch)
     loss = DKTLoss()((logits, 0.0), (labels, weight))
@@ -111,7 +111,7 @@ def test_logits_and_gradients_are_those_of_plain_torch(cell, sizes):
 
 @pytest.mark.parametrize("max_length", [None, 3, 8])
 def test_every_row_is_in_one_batch_and_padding_in_none(max_length):
-    batches = _data(n_steps=16, max_length=max_length, shuffle=True)
+    batches = _data(batch_size=2, max_length=max_length, shuffle=True)
     torch.manual_seed(0)
     for _ in range(2):
         epoch = list(batches)
@@ -124,7 +124,7 @@ def test_every_row_is_in_one_batch_and_padding_in_none(max_length):
 
 
 def test_batches_differ_from_epoch_to_epoch():
-    batches = _data(n_steps=16, max_length=4, shuffle=True)
+    batches = _data(batch_size=2, max_length=4, shuffle=True)
     torch.manual_seed(0)
     first, second = ([batch.rows.tolist() for batch, _ in batches] for _ in range(2))
     assert first != second
@@ -134,8 +134,8 @@ def test_loss_of_an_epoch_is_the_mean_over_rows_whatever_the_batches():
     weight = np.random.default_rng(0).random(48)
     network = _network()
     losses = []
-    for n_steps in (8, 16, 10_000):
-        batches = _data(n_steps=n_steps, weight=weight)
+    for batch_size in (1, 2, 100):
+        batches = _data(batch_size=batch_size, weight=weight)
         losses.append(
             np.mean([DKTLoss()(network(x), targets).item() for x, targets in batches])
         )
@@ -148,7 +148,7 @@ def test_reconstruction_is_the_entropy_of_the_answer_just_given():
     network = _network()
     losses = []
     for strength in (0.0, 0.5):
-        ((batch, targets),) = _data(frame, n_steps=10_000, reconstruction=strength)
+        ((batch, targets),) = _data(frame, batch_size=100, reconstruction=strength)
         losses.append(DKTLoss()(network(batch), targets).item())
     each = _slow_probabilities(network, frame).detach()
     entropies = []
@@ -166,7 +166,7 @@ def test_reconstruction_is_the_entropy_of_the_answer_just_given():
 
 def test_waviness_is_the_mean_change_of_the_knowledge_state():
     frame = make_interactions()
-    ((batch, _),) = _data(frame, n_steps=10_000)
+    ((batch, _),) = _data(frame, batch_size=100)
     each = _slow_probabilities(_network(), frame).detach().sigmoid().numpy()
     changes = [
         each[row] - each[before]

@@ -1,0 +1,68 @@
+"""Names of skills, and cells that hold several of them."""
+
+import re
+from numbers import Integral, Real
+
+import numpy as np
+
+SKILL_SEPARATOR = "~"
+
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+def skill_names(cell):
+    """Return the names of the skills in a cell.
+
+    Parameters
+    ----------
+    cell : str, int or float
+        A skill, or several joined with `"~"`.
+
+    Returns
+    -------
+    names : tuple of str
+        Distinct and sorted; empty if the cell names no skill. A whole number has the
+        same name as int, float and text.
+    """
+    if isinstance(cell, Integral):
+        cell = str(int(cell))
+    elif isinstance(cell, Real) and np.isfinite(cell):
+        cell = repr(float(cell))
+    elif not isinstance(cell, str):
+        return ()
+    names = {whole_as_int(name.strip()) for name in cell.split(SKILL_SEPARATOR)}
+    return () if "" in names else tuple(sorted(names, key=skill_order))
+
+
+def whole_as_int(text):
+    """Return `"12"` for `"12.0"`, and any other text as it is.
+
+    Parameters
+    ----------
+    text : str
+        A name, which may have been a number read as float.
+
+    Returns
+    -------
+    text : str
+        The name.
+    """
+    return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
+
+
+def skill_order(name):
+    """Return a sort key that puts numbers first, as numbers.
+
+    Parameters
+    ----------
+    name : str
+        Name of a skill.
+
+    Returns
+    -------
+    key : tuple
+        To sort by.
+    """
+    is_number = _NUMBER.fullmatch(name)
+    return (not is_number, float(name) if is_number else 0.0, name)
