@@ -107,8 +107,9 @@ def look_up(rows, device):
     lookup : Lookup
         One mean after the other.
     """
-    counts = np.array([len(some) for some in rows])
-    arrays = np.concatenate(rows), np.cumsum(counts) - counts, np.arange(len(rows))
+    counts = np.array([len(some) for some in rows], dtype=np.int64)
+    members = np.array([row for some in rows for row in some], dtype=np.int64)
+    arrays = members, np.cumsum(counts) - counts, np.arange(len(rows))
     return Lookup(*(torch.from_numpy(array).to(device) for array in arrays))
 
 

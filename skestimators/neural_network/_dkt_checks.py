@@ -38,8 +38,8 @@ def check_target(y, responses, response):
     if not valid.all():
         row = int(np.argmin(valid))
         raise ValueError(
-            f"y must be 1 (correct) or 0 (wrong), but is {y[row]!r} in row {row}, "
-            f"counted from 0. Leave out rows without an answer."
+            f"y must be 1 (correct) or 0 (wrong), but is {y.tolist()[row]!r} in row "
+            f"{row}, counted from 0. Leave out rows without an answer."
         )
     y = y if y.dtype.kind in "biuf" else y.astype(int)
     differs = ~np.isnan(responses) & (responses != y)
