@@ -98,7 +98,7 @@ class _StopTraining(Exception):
 
 
 class _EarlyStopping(Callback):
-    """Stop when the validation loss no longer improves, and restore the best epoch."""
+    """Notice when the validation loss no longer improves; restore the best epoch."""
 
     def __init__(self, patience, tol):
         self.patience = patience
@@ -113,8 +113,7 @@ class _EarlyStopping(Callback):
         losses = net.history[:, "valid_loss"]
         if losses[-1] <= min(losses):
             self.best_weights = copy.deepcopy(net.module_.state_dict())
-        if all(_without_improvement(losses, self.tol)[-self.patience :]):
-            raise _StopTraining
+        self.is_over = all(_without_improvement(losses, self.tol)[-self.patience :])
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights of the best epoch."""
@@ -157,7 +156,8 @@ class _Schedule(Callback):
 class _EpochSteps(Callback):
     """Report every epoch as a step of the fit task, and stop when asked to."""
 
-    def __init__(self, task, fitted_attributes):
+    def __init__(self, early_stopping, task, fitted_attributes):
+        self.early_stopping = early_stopping
         self.task = task
         self.fitted_attributes = fitted_attributes
 
@@ -174,7 +174,8 @@ class _EpochSteps(Callback):
                 f"{epoch['epoch']}. Scale X and y (StandardScaler, "
                 "TransformedTargetRegressor) or lower learning_rate."
             )
-        if self.task.end(self.context, lambda: self.fitted_attributes(net.module_)):
+        asked = self.task.end(self.context, lambda: self.fitted_attributes(net.module_))
+        if asked or (self.early_stopping and self.early_stopping.is_over):
             raise _StopTraining
 
 
@@ -272,24 +273,16 @@ def train(
     ValueError
         If the training loss is not finite.
     """
-    callbacks = [
-        (
-            "schedule",
-            _Schedule(
-                learning_rate,
-                learning_rate_decay,
-                tol,
-                seed,
-                first_epoch,
-                past_losses,
-            ),
-        ),
-        ("clipping", GradientNormClipping(max_grad_norm)),
-        ("steps", _EpochSteps(task, fitted_attributes)),
-    ]
+    schedule = _Schedule(
+        learning_rate, learning_rate_decay, tol, seed, first_epoch, past_losses
+    )
+    callbacks = [("schedule", schedule), ("clip", GradientNormClipping(max_grad_norm))]
+    early_stopping = None
     if validation_batches is not None:
-        stopping = _EarlyStopping(n_iter_no_change, tol)
-        callbacks.append(("early_stopping", stopping))
+        early_stopping = _EarlyStopping(n_iter_no_change, tol)
+        callbacks.append(("early_stopping", early_stopping))
+    steps = _EpochSteps(early_stopping, task, fitted_attributes)
+    callbacks.append(("steps", steps))
     net = _Net(
         module,
         criterion=criterion,
