@@ -51,8 +51,8 @@ X.head()
 # ``X`` has the answers in it, since later rows are predicted from them. The probability
 # of a row depends on earlier rows of its student only, so that nothing is given away.
 # But a student has to be in one fold as a whole: ``GroupKFold``, with the students as
-# groups. ``batch_size`` is smaller than the default, as a thousand students are few.
-dkt = DKTClassifier(hidden_layer_sizes=(64,), batch_size=8, random_state=0)
+# groups.
+dkt = DKTClassifier(hidden_layer_sizes=(64,), random_state=0)
 by_student = {"groups": students, "cv": GroupKFold(3)}
 auc = cross_val_score(dkt, X, y, scoring="roc_auc", **by_student)
 print("AUC of each fold:", auc.round(3))
@@ -201,7 +201,7 @@ for ax, values, label in [
         textcoords="offset points",
         ha="center",
     )
-    ax.margins(0.1, 0.2)
+    ax.margins(0.2, 0.2)
     ax.set(xlabel="probability of a correct answer", ylabel=label)
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
