@@ -90,10 +90,10 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
 
         sequences = StudentSequences(interactions)
         data = StudentData(interactions, sequences, self._numbers(), self.device_)
-        network, optimizer_state, n_before = self._network()
+        network, state, n_before = self._network()
         network.mark_trained(data.skills_of(train))
         common = {"data": data, "labels": y, "weight": weight}
-        history, optimizer_state = engine.train(
+        network, history, state = engine.train(
             network,
             StudentBatches(
                 students=train,
@@ -110,6 +110,7 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
             max_epochs=max_epochs,
             learning_rate=self.learning_rate,
             learning_rate_decay=self.learning_rate_decay,
+            averaging=self.averaging,
             max_grad_norm=self.max_grad_norm,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
@@ -117,14 +118,14 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
             seed=self._seed,
             first_epoch=n_before,
             past_losses=self._past_losses(n_before),
-            optimizer_state=optimizer_state,
+            state=state,
             task=task,
             fitted_attributes=lambda network: {"network_": network},
         )
-        self._record(network.eval(), history, optimizer_state, n_before)
+        self._record(network.eval(), history, state, n_before)
 
     def _network(self):
-        """Return the network to train, its optimiser's state and past epochs."""
+        """Return the network to train, the state of training and past epochs."""
         from skestimators.neural_network._dkt_network import DKTNetwork
 
         layers = {
@@ -146,13 +147,13 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
         # A copy, so that an interruption leaves the network there is as it was.
         network = copy.deepcopy(self.network_)
         vars(network).update(regularisers)
-        return network, self._optimizer_state, self.n_iter_
+        return network, self._training_state, self.n_iter_
 
     def _past_losses(self, n_before):
         losses = self.history_.get("valid_loss", ()) if n_before else ()
         return [loss for loss in losses if np.isfinite(loss)]
 
-    def _record(self, network, history, optimizer_state, n_before):
+    def _record(self, network, history, state, n_before):
         before = self.history_ if n_before else {}
         for name in before.keys() | history.keys():
             n_now = len(history["train_loss"])
@@ -162,7 +163,7 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
             ]
         self.history_ = history
         self.n_iter_ = len(history["train_loss"])
-        self._optimizer_state = optimizer_state
+        self._training_state = state
         self.network_ = network
         self._states = {}
 

@@ -60,7 +60,19 @@ class DKTNetwork(torch.nn.Module):
             CELLS[cell](n_in, n_out) for n_in, n_out in pairwise(sizes)
         )
         self.output = torch.nn.Linear(sizes[-1], n_skills + 1)
+        self._initialize()
         self.register_buffer("trained", torch.zeros(n_skills + 1, dtype=torch.bool))
+
+    @torch.no_grad()
+    def _initialize(self):
+        # At first all answers are nearly the same, and are told apart only where that
+        # helps: with torch's standard deviation of 1 rare skills are learned by heart.
+        self.embedding.weight.mul_(0.2)
+        for layer in self.layers:
+            if isinstance(layer, torch.nn.LSTM):
+                # Remember until there is reason to forget.
+                _, forget, _, _ = layer.bias_hh_l0.chunk(4)
+                forget.fill_(1.0)
 
     def mark_trained(self, skills):
         """Note that training sees skills, given by their numbers."""

@@ -266,7 +266,7 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             activation=self.activation,
             dropout=self.dropout,
         )
-        self.history_, _ = engine.train(
+        network, self.history_, _ = engine.train(
             network,
             batches(train, shuffle=True),
             None if validation is None else batches(validation, shuffle=False),

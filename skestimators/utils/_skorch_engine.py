@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, GradientNormClipping, PassthroughScoring
+from torch.optim.swa_utils import AveragedModel
 
 from skestimators.utils._chunks import padded_chunks
 
@@ -72,6 +73,9 @@ class WeightedLoss(torch.nn.Module):
 class _Net(NeuralNet):
     """A `NeuralNet` that takes ready batches, (training, validation or None), as X."""
 
+    # Holds the network that validates and predicts, if that is not the trained one.
+    averaging = None
+
     @property
     def _default_callbacks(self):
         return [
@@ -90,7 +94,14 @@ class _Net(NeuralNet):
 
     def infer(self, x, **fit_params):
         # Batches are on the device, and need not be made of tensors alone.
-        return self.module_(x)
+        return self.module_(x) if self.module_.training else self.network.eval()(x)
+
+    @property
+    def network(self):
+        """The network to predict with."""
+        if self.averaging is None:
+            return self.module_
+        return self.averaging.average.module
 
 
 class _StopTraining(Exception):
@@ -112,18 +123,40 @@ class _EarlyStopping(Callback):
         """Compare the epoch with those before it."""
         losses = net.history[:, "valid_loss"]
         if losses[-1] <= min(losses):
-            self.best_weights = copy.deepcopy(net.module_.state_dict())
+            self.best_weights = copy.deepcopy(net.network.state_dict())
         self.is_over = all(_without_improvement(losses, self.tol)[-self.patience :])
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights of the best epoch."""
-        net.module_.load_state_dict(self.best_weights)
+        net.network.load_state_dict(self.best_weights)
 
 
 def _without_improvement(losses, tol):
     """Tell which epochs were no better, by more than `tol`, than the best before."""
     best = np.minimum.accumulate([np.inf, *losses])[:-1]
     return np.asarray(losses) >= best - tol
+
+
+class _Averaging(Callback):
+    """Follow the weights with a moving average that forgets the first steps soon."""
+
+    def __init__(self, module, decay, n_averaged):
+        def follow(averages, weights, n_averaged):
+            n = float(n_averaged)
+            for average, weight in zip(averages, weights, strict=True):
+                average.lerp_(weight, 1 - min(decay, (1 + n) / (10 + n)))
+
+        self.average = AveragedModel(module, multi_avg_fn=follow)
+        self.average.n_averaged.fill_(n_averaged)
+
+    def on_train_begin(self, net, **kwargs):
+        """Let the average validate."""
+        net.averaging = self
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Take in the new weights."""
+        if training:
+            self.average.update_parameters(net.module_)
 
 
 class _Schedule(Callback):
@@ -174,7 +207,7 @@ class _EpochSteps(Callback):
                 f"{epoch['epoch']}. Scale X and y (StandardScaler, "
                 "TransformedTargetRegressor) or lower learning_rate."
             )
-        asked = self.task.end(self.context, lambda: self.fitted_attributes(net.module_))
+        asked = self.task.end(self.context, lambda: self.fitted_attributes(net.network))
         if asked or (self.early_stopping and self.early_stopping.is_over):
             raise _StopTraining
 
@@ -189,6 +222,7 @@ def train(
     learning_rate,
     learning_rate_decay=1.0,
     weight_decay=0.0,
+    averaging=0.0,
     max_grad_norm=None,
     n_iter_no_change=10,
     tol=0.0,
@@ -196,7 +230,7 @@ def train(
     seed,
     first_epoch=0,
     past_losses=(),
-    optimizer_state=None,
+    state=None,
     task,
     fitted_attributes,
 ):
@@ -205,7 +239,8 @@ def train(
     Parameters
     ----------
     module : torch.nn.Module
-        The network; trained in place and moved to `device`.
+        The network; trained in place and moved to `device`. To go on with training, the
+        network that was returned, or a copy.
 
     batches : iterable of (inputs, targets)
         The training batches on the device, one pass an epoch. `inputs` goes to the
@@ -229,6 +264,10 @@ def train(
         What the learning rate is multiplied by after each epoch whose validation loss
         was not better by `tol` than all before it.
 
+    averaging : float, default=0.0
+        Decay, at each step, of the moving average of the weights that makes the network
+        to validate and predict with. With 0 it is the trained one itself.
+
     max_grad_norm : float or None, default=None
         Larger gradients, all together, are scaled down to this norm.
 
@@ -250,7 +289,7 @@ def train(
     past_losses : sequence of float, default=()
         Validation losses of earlier calls, to go on with the learning rate they led to.
 
-    optimizer_state : dict or None, default=None
+    state : dict or None, default=None
         What an earlier call returned.
 
     task : FitTask
@@ -262,10 +301,13 @@ def train(
 
     Returns
     -------
+    network : torch.nn.Module
+        What to predict with: `module`, or the average of its weights.
+
     history : dict of list of float
         `"train_loss"` and, with validation, `"valid_loss"`, one value an epoch.
 
-    optimizer_state : dict
+    state : dict
         To go on with, after the last epoch.
 
     Raises
@@ -277,6 +319,10 @@ def train(
         learning_rate, learning_rate_decay, tol, seed, first_epoch, past_losses
     )
     callbacks = [("schedule", schedule), ("clip", GradientNormClipping(max_grad_norm))]
+    if averaging:
+        n_averaged = 0 if state is None else state["n_averaged"]
+        averaged = _Averaging(module.to(device), averaging, n_averaged)
+        callbacks.append(("averaging", averaged))
     early_stopping = None
     if validation_batches is not None:
         early_stopping = _EarlyStopping(n_iter_no_change, tol)
@@ -295,8 +341,9 @@ def train(
         device=device,
         verbose=0,
     ).initialize()
-    if optimizer_state is not None:
-        net.optimizer_.load_state_dict(copy.deepcopy(optimizer_state))
+    if state is not None:
+        net.optimizer_.load_state_dict(copy.deepcopy(state["optimizer"]))
+        net.module_.load_state_dict(state["weights"])
     # Not net.fit: that swallows Ctrl-C and passes a half-trained network off as fitted.
     net.notify("on_train_begin", X=None, y=None)
     with suppress(_StopTraining):
@@ -304,7 +351,12 @@ def train(
     net.notify("on_train_end", X=None, y=None)
     names = ["train_loss", "valid_loss"] if validation_batches else ["train_loss"]
     history = {name: [float(v) for v in net.history[:, name]] for name in names}
-    return history, net.optimizer_.state_dict()
+    state = {
+        "optimizer": net.optimizer_.state_dict(),
+        "weights": net.module_.state_dict(),
+        "n_averaged": int(averaged.average.n_averaged) if averaging else 0,
+    }
+    return net.network, history, state
 
 
 @torch.inference_mode()

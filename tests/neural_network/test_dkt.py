@@ -202,7 +202,7 @@ def test_rows_without_weight_are_history_and_no_target():
 
 
 def test_class_weights_are_sample_weights():
-    params = {**FIXED, "max_epochs": 6}
+    params = {**FIXED, "max_epochs": 6, "learning_rate": 0.02}
     weighted = DKTClassifier(class_weight={0: 5, 1: 1}, **params).fit(X, Y)
     by_row = DKTClassifier(**params).fit(X, Y, sample_weight=np.where(Y == 0, 5, 1))
     np.testing.assert_allclose(_correct(weighted), _correct(by_row), atol=1e-7)
