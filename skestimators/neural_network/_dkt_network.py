@@ -215,7 +215,7 @@ def _run_lstm(layer, inputs, index, sizes, state):
     )
     # A copy, as the recurrence overwrites it.
     gates = gates.clone() if index is None else embedding(index, gates)
-    weight = (layer.weight_hh_l0 * double).t().contiguous()
+    weight = (layer.weight_hh_l0 * double).t()
     return PackedLSTM.apply(gates, weight, sizes, *state)
 
 

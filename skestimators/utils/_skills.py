@@ -1,6 +1,7 @@
 """Names of skills, and cells that hold several of them."""
 
 import re
+from functools import lru_cache
 from numbers import Integral, Real
 
 import numpy as np
@@ -25,12 +26,18 @@ def skill_names(cell):
         Distinct and sorted; empty if the cell names no skill. A whole number has the
         same name as int, float and text.
     """
+    if isinstance(cell, str):
+        return _split(cell)
     if isinstance(cell, Integral):
-        cell = str(int(cell))
-    elif isinstance(cell, Real) and np.isfinite(cell):
-        cell = repr(float(cell))
-    elif not isinstance(cell, str):
-        return ()
+        return _split(str(int(cell)))
+    if isinstance(cell, Real) and np.isfinite(cell):
+        return _split(repr(float(cell)))
+    return ()
+
+
+# The same few cells come again and again while a lesson is followed.
+@lru_cache(maxsize=4096)
+def _split(cell):
     names = {whole_as_int(name.strip()) for name in cell.split(SKILL_SEPARATOR)}
     return () if "" in names else tuple(sorted(names, key=skill_order))
 
