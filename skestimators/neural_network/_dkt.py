@@ -59,7 +59,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
     learning_rate : float, default=0.005
         Adam's step size.
 
-    learning_rate_decay : float, default=0.3
+    learning_rate_decay : float, default=0.5
         What the learning rate is multiplied by after each epoch that did not improve
         the loss on the held-out students by `tol`. Without `early_stopping` it stays.
 
@@ -68,9 +68,10 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         network that predicts [3]_. It is better than the weights of any one step, and
         the loss on held-out students is steadier. 0 takes the weights themselves.
 
-    batch_size : int or None, default=64
+    batch_size : int, "auto" or None, default="auto"
         Number of sequences that a gradient step sees, on average: batches are of about
-        the same number of interactions. None takes all sequences.
+        the same number of interactions. `"auto"` takes 64, or fewer so that an epoch
+        has 32 steps at least; None takes all sequences.
 
     max_length : int, default=200
         Longer sequences are cut for training. Predictions are always from the whole
@@ -84,7 +85,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         that was just given, and of the mean absolute and mean squared change of the
         knowledge state from one answer to the next.
 
-    max_epochs : int, default=20
+    max_epochs : int, default=30
         Number of passes over the data at the most.
 
     class_weight : dict, "balanced" or None, default=None
@@ -99,7 +100,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         Share of the students, or of the groups if `fit` is given `groups`, held out by
         `early_stopping`.
 
-    n_iter_no_change : int, default=3
+    n_iter_no_change : int, default=5
         Number of epochs without improvement after which `early_stopping` stops.
 
     tol : float, default=0.0005
@@ -178,6 +179,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         "handle_unknown": [StrOptions({"average", "error"})],
         "hidden_layer_sizes": ["array-like"],
         "cell": [StrOptions({"lstm", "gru", "rnn"})],
+        "batch_size": [*TRAINING_CONSTRAINTS["batch_size"], StrOptions({"auto"})],
         "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
         "averaging": [Interval(Real, 0, 1, closed="left")],
         "max_length": [Interval(Integral, 1, None, closed="left")],
@@ -200,19 +202,19 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         cell="lstm",
         dropout=0.4,
         learning_rate=0.005,
-        learning_rate_decay=0.3,
+        learning_rate_decay=0.5,
         averaging=0.99,
-        batch_size=64,
+        batch_size="auto",
         max_length=200,
         max_grad_norm=3.0,
         reconstruction=0.0,
         waviness_l1=0.0,
         waviness_l2=0.0,
-        max_epochs=20,
+        max_epochs=30,
         class_weight=None,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=3,
+        n_iter_no_change=5,
         tol=0.0005,
         device="auto",
         random_state=None,

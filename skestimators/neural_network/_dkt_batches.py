@@ -271,7 +271,7 @@ class StudentBatches:
     labels, weight : ndarray of shape (n_samples,)
         Target and weight of each row of the data.
 
-    batch_size : int, default=64
+    batch_size : int or "auto", default=64
         Number of sequences of a batch, on average. Batches are of about the same number
         of steps, so those of short sequences hold more of them.
 
@@ -299,6 +299,10 @@ class StudentBatches:
     ):
         self.data = data
         self.begins, self.lengths = data.sequences.pieces(students, max_length)
+        if batch_size == "auto":
+            # Else an epoch of few students would be too few steps to tell from its loss
+            # whether more would help.
+            batch_size = min(64, -(-len(self.begins) // 32))
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.reconstruction = reconstruction
