@@ -290,49 +290,38 @@ def bench_speed(args):
 # Scale.
 
 
-class PeakMemory(threading.Thread):
-    """Sample the resident memory of this process, in MiB."""
+def measure(work, n_times):
+    """Return the median seconds, and the resident MiB before and at the peak."""
+    sizes, ended, seconds = [resident_size()], threading.Event(), []
 
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.first = self.peak = self.size()
-        self.running = True
-        self.start()
+    def watch():
+        while not ended.wait(0.02):
+            sizes.append(resident_size())
 
-    @staticmethod
-    def size():
-        """Return the present size."""
-        return psutil.Process().memory_info().rss / 2**20
-
-    def run(self):
-        """Sample until told to stop."""
-        while self.running:
-            self.peak = max(self.peak, self.size())
-            time.sleep(0.02)
-
-    def stop(self):
-        """Stop, and return the peak."""
-        self.running = False
-        self.join()
-        return max(self.peak, self.size())
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    for _ in range(n_times):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    ended.set()
+    watcher.join()
+    return np.median(seconds), sizes[0], max(sizes)
 
 
-def epoch_and_prediction(n_students, n_epochs):
-    """Return rows, seconds of an epoch and of prediction, and memory."""
+def resident_size():
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def epoch_and_prediction(n_students, n_times):
+    """Return rows, and what is measured of an epoch and of prediction."""
     torch.set_num_threads(N_THREADS)
     few = make_student_responses(10, random_state=0).frame
     DKTClassifier(device="cpu").partial_fit(few, few["response"]).predict_proba(few)
     X = make_student_responses(n_students, random_state=0).frame
     dkt = DKTClassifier(device="cpu", random_state=0)
-    found = []
-    for work in (lambda: dkt.partial_fit(X, X["response"]), lambda: dkt.predict(X)):
-        seconds, memory = [], PeakMemory()
-        for _ in range(n_epochs):
-            start = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - start)
-        found += [np.median(seconds), memory.first, memory.stop()]
-    return len(X), *found
+    training = measure(lambda: dkt.partial_fit(X, X["response"]), n_times)
+    return len(X), *training, *measure(lambda: dkt.predict(X), n_times)
 
 
 def bench_scale(args):
@@ -346,8 +335,8 @@ def bench_scale(args):
     base = None
     for n_students in args.students:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as worker:
-            n_epochs = max(1, 30_000 // n_students)
-            found = worker.submit(epoch_and_prediction, n_students, n_epochs).result()
+            n_times = max(1, 30_000 // n_students)
+            found = worker.submit(epoch_and_prediction, n_students, n_times).result()
         n_rows, fit, before, fit_peak, prediction, _, prediction_peak = found
         base = base or (fit / n_rows, prediction / n_rows)
         print(
@@ -422,7 +411,6 @@ def bench_simulator(args):
 def main():
     parts = {
         "auc": bench_auc,
-        "tune": bench_tune,
         "speed": bench_speed,
         "scale": bench_scale,
         "simulator": bench_simulator,

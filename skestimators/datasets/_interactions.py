@@ -67,9 +67,8 @@ def read_interactions(path, format="auto", *, fractional="error", missing_skill=
         The file, plain or gzipped (told by its content). Text is UTF-8; cells that are
         not, as in the export of 2009, are taken for Latin-1.
 
-    format : {"auto", "three-line", "rows", "assistments2009", "assistments2012", \
-            "assistments2015"}, default="auto"
-        The format. `"auto"` tells it by the first line.
+    format : str, default="auto"
+        One of the formats above, or `"auto"`, which tells it by the first line.
 
     fractional : {"error", "drop", "round", "wrong"}, default="error"
         What to do about responses between 0 and 1, as the exports of 2012 and 2015 have

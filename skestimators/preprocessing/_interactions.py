@@ -119,7 +119,7 @@ def _as_responses(column, label):
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"Column {label} of X holds {column[row]!r} in row {row}, counted from 0; "
+            f"Column {label} of X holds {column[[row]].tolist()[0]!r} in row {row}, counted from 0; "
             f"a response is 1 (correct), 0 (wrong) or NaN (not known). "
             f"{np.count_nonzero(bad)} row(s) have another value."
         )

@@ -138,7 +138,7 @@ def test_partial_fit_is_one_epoch_of_fit():
 
 
 def test_partial_fit_goes_on_after_fit_with_the_learning_rate_it_had():
-    dkt = DKTClassifier(max_epochs=6, tol=10.0, **SMALL).fit(X, Y)
+    dkt = DKTClassifier(n_iter_no_change=3, tol=10.0, **SMALL).fit(X, Y)
     before = _correct(dkt)
     # With this tol no epoch but the first is an improvement.
     assert dkt.n_iter_ == 4

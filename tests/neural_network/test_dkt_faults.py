@@ -34,6 +34,7 @@ def _with(column, row, value):
         (_with("response", 5, 2), r"response=2 of X holds 2 in row 5.*1 \(correct\)"),
         (_with("response", 5, 0.5), r"response=2 of X holds 0\.5 in row 5"),
         (_with("response", 5, "yes"), r"holds 'yes' in row 5.*1 row\(s\)"),
+        (FRAME.assign(response=Y + 0.5), r"holds 0\.5 in row \d.*48 row\(s\)"),
         (_with("response", 5, np.inf), r"holds inf in row 5"),
         (_with("skill", 7, None), r"skill=1 of X is missing .* in row 7"),
         (_with("skill", 7, np.nan), r"skill=1 of X is missing .* in row 7"),
