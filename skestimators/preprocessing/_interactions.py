@@ -118,8 +118,9 @@ def _as_responses(column, label):
     bad = np.where(unknown, column.notna(), ~np.isin(responses, (0.0, 1.0)))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
+        (value,) = column[[row]].tolist()
         raise ValueError(
-            f"Column {label} of X holds {column[[row]].tolist()[0]!r} in row {row}, counted from 0; "
+            f"Column {label} of X holds {value!r} in row {row}, counted from 0; "
             f"a response is 1 (correct), 0 (wrong) or NaN (not known). "
             f"{np.count_nonzero(bad)} row(s) have another value."
         )
