@@ -83,7 +83,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
     reconstruction, waviness_l1, waviness_l2 : float, default=0.0
         Strengths of the regularisers of DKT+ [2]_: of the cross-entropy of the answer
         that was just given, and of the mean absolute and mean squared change of the
-        knowledge state from one answer to the next.
+        knowledge state from one answer to the next, which knows no weights.
 
     max_epochs : int, default=30
         Number of passes over the data at the most.
@@ -108,7 +108,8 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
 
     device : str, default="auto"
         Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;
-        or the name of a torch device. On cuda the network computes in bfloat16.
+        or the name of a torch device. On cuda all but the recurrent layers compute in
+        bfloat16.
 
     random_state : int, RandomState instance or None, default=None
         Seeds initial weights, dropout, the order of students and the held-out students.
@@ -284,7 +285,8 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
             or the loss diverges.
         """
         # If this fit fails, the old network would no longer fit what is set here.
-        vars(self).pop("network_", None)
+        for name in ("network_", "history_", "n_iter_"):
+            vars(self).pop(name, None)
         return self._fit(
             X,
             y,
@@ -298,8 +300,9 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for exactly one epoch, without holding out students.
 
-        The optimiser goes on where it was. An interrupted call leaves the network as it
-        was before.
+        Training goes on where it was: after `fit` with early stopping, with the weights
+        of the last epoch, which need not be those of the best. An interrupted call
+        leaves the network as it was before.
 
         Parameters
         ----------
@@ -324,8 +327,14 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         ------
         ValueError
             As for `fit`; also for a skill that the first call did not see, unless
-            `skills` names it, and for other layers than the network has.
+            `skills` names it, for other layers than the network has, and for
+            `class_weight="balanced"`, as one call does not know all responses.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "partial_fit cannot balance classes of which it sees a part: give "
+                "class_weight a dict, or pass sample_weight."
+            )
         if classes is not None and not np.array_equal(np.unique(classes), [0, 1]):
             raise ValueError(f"classes must be 0 and 1, got {classes!r}.")
         return self._fit(X, y, sample_weight, max_epochs=1, early_stopping=False)
@@ -396,7 +405,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         """Predict the next answer of one student, for each of some skills.
 
         The state after a history is remembered: in a running lesson, a call after each
-        answer costs one step of the network, however long the history is.
+        answer reads the history, but runs the network for one step only.
 
         Parameters
         ----------
@@ -424,7 +433,11 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         candidates = skills_of_candidates(skills)
         self._check_unknown(candidates, "skills")
         logits = predict_single(
-            self.network_, answers, candidates, self._numbers(), self._states
+            self.network_,
+            answers,
+            candidates,
+            self._numbers(),
+            vars(self).setdefault("_states", {}),
         )
         return expit(logits)
 

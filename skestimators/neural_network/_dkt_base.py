@@ -41,7 +41,9 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
         interactions = self._read(X, reset=not go_on)
         y = check_target(y, interactions.responses, self.response)
         weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
-        weight = weight * compute_sample_weight(self.class_weight, y)
+        weight = weight / weight.max() * compute_sample_weight(self.class_weight, y)
+        if weight.min() < 0:
+            raise ValueError(f"class_weight={self.class_weight} must not be negative.")
         check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         if len(self.hidden_layer_sizes) == 0:
             raise ValueError("hidden_layer_sizes must have at least one layer.")
@@ -72,7 +74,7 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
             self._train(interactions, y, weight, train, validation, max_epochs, task)
         return self
 
-    def _read(self, X, *, reset):
+    def _read(self, X, *, reset, input_name="X"):
         """Return the interactions of X, which has the columns that fit saw."""
         validate_data(self, X=X, reset=reset, skip_check_array=True)
         return read_interactions_table(
@@ -81,6 +83,7 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
             skill=self.skill,
             response=self.response,
             estimator=self,
+            input_name=input_name,
         )
 
     def _train(self, interactions, y, weight, train, validation, max_epochs, task):
@@ -91,21 +94,23 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
         sequences = StudentSequences(interactions)
         data = StudentData(interactions, sequences, self._numbers(), self.device_)
         network, state, n_before = self._network()
-        network.mark_trained(data.skills_of(train))
         common = {"data": data, "labels": y, "weight": weight}
+        batches = StudentBatches(
+            students=train,
+            max_length=self.max_length,
+            batch_size=self.batch_size or len(y),
+            shuffle=True,
+            reconstruction=self.reconstruction,
+            **common,
+        )
+        network.mark_trained(*batches.rows_of_tables())
+        held_out = None
+        if validation is not None:
+            held_out = StudentBatches(students=validation, **common)
         network, history, state = engine.train(
             network,
-            StudentBatches(
-                students=train,
-                max_length=self.max_length,
-                batch_size=self.batch_size or len(y),
-                shuffle=True,
-                reconstruction=self.reconstruction,
-                **common,
-            ),
-            None
-            if validation is None
-            else StudentBatches(students=validation, **common),
+            batches,
+            held_out,
             criterion=DKTLoss(),
             max_epochs=max_epochs,
             learning_rate=self.learning_rate,
@@ -171,7 +176,7 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
         """Return what one student answered, a tuple of (skills, response)."""
         if history is None or len(history) == 0:
             return ()
-        interactions = self._read(history, reset=False)
+        interactions = self._read(history, reset=False, input_name="history")
         if interactions.students.any():
             raise ValueError(
                 f"history holds {interactions.students.max() + 1} students in column "

@@ -8,6 +8,9 @@ import torch
 
 from skestimators.preprocessing._interactions import count_up, pack
 
+# Many steps, yet little memory.
+STEPS_AT_ONCE = 16384
+
 
 @dataclass
 class Lookup:
@@ -184,10 +187,10 @@ class StudentData:
         responses = np.nan_to_num(interactions.responses[rows]).astype(int)
         self._inputs = np.where(rows < 0, -1, 2 * self._cells[rows] + responses)
 
-    def skills_of(self, students):
-        """Return the numbers of the skills that some students met."""
-        cells = np.unique(self._cells[students[self.students]])
-        return np.unique(self._members_of(cells)[0])
+    def rows_of_tables(self, steps, rows):
+        """Return the rows that the inputs of steps, and the skills of rows, are in."""
+        inputs = self._look_up_inputs(self._inputs[steps])
+        return inputs.members, self.look_up_skills(self._cells[rows]).members
 
     def batch(self, begins, lengths, *, echo=False):
         """Make a batch of sequences.
@@ -271,9 +274,10 @@ class StudentBatches:
     labels, weight : ndarray of shape (n_samples,)
         Target and weight of each row of the data.
 
-    batch_size : int or "auto", default=64
+    batch_size : int, "auto" or None, default=None
         Number of sequences of a batch, on average. Batches are of about the same number
-        of steps, so those of short sequences hold more of them.
+        of steps, so those of short sequences hold more of them. None is for batches
+        that are only looked at.
 
     max_length : int or None, default=None
         Longer sequences are cut.
@@ -292,24 +296,36 @@ class StudentBatches:
         *,
         labels,
         weight,
-        batch_size=64,
+        batch_size=None,
         max_length=None,
         shuffle=False,
         reconstruction=0.0,
     ):
         self.data = data
         self.begins, self.lengths = data.sequences.pieces(students, max_length)
+        n_sequences = len(self.begins)
         if batch_size == "auto":
             # Else an epoch of few students would be too few steps to tell from its loss
             # whether more would help.
-            batch_size = min(64, -(-len(self.begins) // 32))
-        self.batch_size = batch_size
+            batch_size = min(64, -(-n_sequences // 32))
+        # Without a size, as many as are predicted at once.
+        self.n_batches = -(
+            -int(self.lengths.sum()) // STEPS_AT_ONCE
+            if batch_size is None
+            else -n_sequences // batch_size
+        )
         self.shuffle = shuffle
         self.reconstruction = reconstruction
         self.labels = labels.astype(np.float32)
         self.weight = (weight / weight[students[data.students]].sum()).astype(
             np.float32
         )
+
+    def rows_of_tables(self):
+        """Return the rows of the tables of answers and of skills that are looked up."""
+        steps = np.repeat(self.begins, self.lengths) + count_up(self.lengths)
+        _, rows = self.data.sequences.rows_of(steps)
+        return self.data.rows_of_tables(steps, rows[self.weight[rows] > 0])
 
     def __iter__(self):
         batches = self._sequences_of_batches()
@@ -341,9 +357,7 @@ class StudentBatches:
         order = np.argsort(-lengths, kind="stable")
         batches = [
             order[begin:end][np.argsort(-self.lengths[order[begin:end]], kind="stable")]
-            for begin, end in split_by_steps(
-                self.lengths[order], -(-len(order) // self.batch_size)
-            )
+            for begin, end in split_by_steps(self.lengths[order], self.n_batches)
         ]
         if self.shuffle:
             batches = [batches[i] for i in torch.randperm(len(batches))]

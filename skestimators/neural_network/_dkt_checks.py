@@ -1,5 +1,7 @@
 """Checks of what `DKTClassifier` is given, beside the table itself."""
 
+from collections import Counter
+
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
@@ -78,11 +80,11 @@ def all_skills(skills, skill_sets):
         names = {name for names in skill_sets for name in names}
         return np.array(sorted(names, key=skill_order), dtype=object)
     names = skills_of_candidates(skills)
-    for skill in names:
-        if len(skill) > 1 or names.count(skill) > 1:
+    for skill, count in Counter(names).items():
+        if len(skill) > 1 or count > 1:
             raise ValueError(
                 f"skills must hold single skills, each once, but holds "
-                f"{'~'.join(skill)!r} {names.count(skill)} time(s)."
+                f"{'~'.join(skill)!r} {count} time(s)."
             )
     return np.array([name for (name,) in names], dtype=object)
 
@@ -105,7 +107,8 @@ def skills_of_candidates(skills):
     ValueError
         If a cell names no skill.
     """
-    cells = column_or_1d(np.asarray(skills, dtype=object)).tolist()
+    skills = np.asarray(skills, dtype=object)
+    cells = column_or_1d(skills, input_name="skills").tolist()
     names = [skill_names(cell) for cell in cells]
     if () in names:
         place = names.index(())

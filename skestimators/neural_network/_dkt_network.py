@@ -13,6 +13,7 @@ from torch.nn.functional import (
 from torch.nn.utils.rnn import PackedSequence
 
 from skestimators.neural_network._dkt_batches import (
+    STEPS_AT_ONCE,
     look_up,
     numbers_of,
     single_sequence,
@@ -27,8 +28,8 @@ class DKTNetwork(torch.nn.Module):
     """Embedding of answers, recurrent layers, and one logit a skill.
 
     A row beyond the last skill, in the embedding and in the output layer, stands for
-    skills that training did not see: in evaluation mode it is the mean of those that it
-    did.
+    skills unheard of. In evaluation mode it is the mean of the rows that training saw,
+    and so are those of other skills that it did not see.
 
     Parameters
     ----------
@@ -61,7 +62,10 @@ class DKTNetwork(torch.nn.Module):
         )
         self.output = torch.nn.Linear(sizes[-1], n_skills + 1)
         self._initialize()
-        self.register_buffer("trained", torch.zeros(n_skills + 1, dtype=torch.bool))
+        # Facts of the data, not weights: restoring weights leaves them as they are.
+        for name, layer in [("answers", self.embedding), ("skills", self.output)]:
+            trained = torch.zeros(len(layer.weight), dtype=torch.bool)
+            self.register_buffer(f"trained_{name}", trained, persistent=False)
 
     @torch.no_grad()
     def _initialize(self):
@@ -74,27 +78,38 @@ class DKTNetwork(torch.nn.Module):
                 _, forget, _, _ = layer.bias_hh_l0.chunk(4)
                 forget.fill_(1.0)
 
-    def mark_trained(self, skills):
-        """Note that training sees skills, given by their numbers."""
-        self.trained[skills] = True
+    def mark_trained(self, answers, skills):
+        """Note the rows of the two tables that training sees."""
+        self.trained_answers[answers] = True
+        self.trained_skills[skills] = True
 
-    def train(self, mode=True):
-        """Switch between training and evaluation mode."""
-        if self.training and not mode:
-            self._fill_untrained()
-        return super().train(mode)
+    def _answer_table(self):
+        """Return the embeddings, those that were not trained as the mean of others."""
+        table = self.embedding.weight
+        if self.training:
+            return table
+        wrong, correct = (
+            _with_mean(rows, trained)
+            for rows, trained in zip(
+                table[:-1].chunk(2), self.trained_answers[:-1].chunk(2), strict=True
+            )
+        )
+        return torch.cat([wrong, correct, table[-1:]])
 
-    @torch.no_grad()
-    def _fill_untrained(self):
-        answers = self.embedding.weight[:-1].view(2, self.n_skills + 1, -1)
-        for table in (*answers, self.output.weight, self.output.bias):
-            table[~self.trained] = table[self.trained].mean(0)
+    def _skill_tables(self):
+        """Return weight and bias of the output layer, filled in the same way."""
+        tables = self.output.weight, self.output.bias[:, None]
+        if self.training:
+            return tables
+        return tuple(_with_mean(table, self.trained_skills) for table in tables)
 
     def forward(self, batch):
         """Return the logit of each row of a `Batch`, and the penalty in training."""
         on_gpu = batch.places.is_cuda
         with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
-            states, _ = self.states(batch)
+            # Of recurrent layers, autocast would make float16, which has not the range.
+            with torch.autocast("cuda", enabled=False):
+                states, _ = self.states(batch)
             rows = embedding(batch.places, states)
             logits = self.logits(rows, batch.targets).float()
             penalty = 0.0
@@ -124,7 +139,7 @@ class DKTNetwork(torch.nn.Module):
         """
         inputs, index = batch.inputs, batch.inputs.index
         outputs = embedding_bag(
-            inputs.members, self.embedding.weight, inputs.offsets, mode="mean"
+            inputs.members, self._answer_table(), inputs.offsets, mode="mean"
         )
         after = []
         for number, layer in enumerate(self.layers):
@@ -147,18 +162,22 @@ class DKTNetwork(torch.nn.Module):
         """Return the mean logit of the skills that go with each state."""
         weight, bias = (
             embedding_bag(skills.members, table, skills.offsets, mode="mean")
-            for table in (self.output.weight, self.output.bias[:, None])
+            for table in self._skill_tables()
         )
         weight, bias = (embedding(skills.index, table) for table in (weight, bias))
         return (states * weight).sum(1) + bias[:, 0]
 
     def all_logits(self, states):
         """Return a logit for each state and each skill."""
-        return linear(
-            states,
-            self.output.weight[: self.n_skills],
-            self.output.bias[: self.n_skills],
-        )
+        weight, bias = self._skill_tables()
+        return linear(states, weight[: self.n_skills], bias[: self.n_skills, 0])
+
+
+def _with_mean(table, trained):
+    """Put the mean of the trained rows in the place of the others."""
+    if trained.all() or not trained.any():
+        return table
+    return torch.where(trained[:, None], table, table[trained].mean(0))
 
 
 class DKTLoss(torch.nn.Module):
@@ -219,8 +238,7 @@ def _run_lstm(layer, inputs, index, sizes, state):
     return PackedLSTM.apply(gates, weight, sizes, *state)
 
 
-# Many steps at once, yet little memory whatever the length of a history.
-_STEPS_AT_ONCE = 16384
+# So that little memory is needed whatever the length of a history.
 _LENGTH_AT_ONCE = 512
 
 
@@ -274,7 +292,7 @@ def _states_of_rows(network, data):
     begins, lengths = data.sequences.pieces()
     order = np.argsort(-lengths, kind="stable")
     begins, lengths = begins[order], lengths[order]
-    n_batches = -(-int(lengths.sum()) // _STEPS_AT_ONCE)
+    n_batches = -(-int(lengths.sum()) // STEPS_AT_ONCE)
     for first, last in split_by_steps(lengths, n_batches):
         state = None
         for start in range(0, lengths[first], _LENGTH_AT_ONCE):
@@ -327,8 +345,10 @@ def predict_single(network, answers, candidates, skill_numbers, remembered):
         batch = single_sequence(new, skill_numbers, device)
         _, state = network.states(batch, before)
         if len(remembered) >= _MAX_REMEMBERED:
-            remembered.clear()
+            del remembered[next(iter(remembered))]
+        # A copy, as the parts are views that keep the states of all steps.
+        state = [tuple(part.clone() for part in parts) for parts in state]
         remembered[answers] = state
     h_last_layer = state[-1][0]
     skills = look_up([numbers_of(names, skill_numbers) for names in candidates], device)
-    return network.logits(h_last_layer, skills).double().cpu().numpy()
+    return network.logits(h_last_layer, skills).cpu().double().numpy()

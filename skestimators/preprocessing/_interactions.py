@@ -34,7 +34,7 @@ class Interactions:
     responses: np.ndarray
 
 
-def read_interactions_table(X, *, student, skill, response, estimator):
+def read_interactions_table(X, *, student, skill, response, estimator, input_name="X"):
     """Take students, skills and responses out of a table.
 
     Parameters
@@ -48,6 +48,9 @@ def read_interactions_table(X, *, student, skill, response, estimator):
     estimator : estimator instance
         What needs the table.
 
+    input_name : str, default="X"
+        What errors call `X`.
+
     Returns
     -------
     interactions : Interactions
@@ -58,7 +61,7 @@ def read_interactions_table(X, *, student, skill, response, estimator):
     ValueError
         If a column is missing, or a value cannot be used; the message names the row.
     """
-    X = as_table(X, estimator=estimator)
+    X = as_table(X, estimator=estimator, input_name=input_name)
     columns = {"student": student, "skill": skill, "response": response}
     places = {n: column_index(X, c, parameter=n) for n, c in columns.items()}
     if len(set(places.values())) < len(places):
@@ -67,10 +70,13 @@ def read_interactions_table(X, *, student, skill, response, estimator):
             f"three columns of X, but some are the same."
         )
     values = {n: _safe_indexing(X, place, axis=1) for n, place in places.items()}
-    students, _ = _numbered(values["student"], f"student={student!r}")
-    cells, distinct = _numbered(values["skill"], f"skill={skill!r}")
-    sets = [_skill_set(value, cells, i, skill) for i, value in enumerate(distinct)]
-    responses = _as_responses(values["response"], f"response={response!r}")
+    labels = {n: f"{n}={column!r} of {input_name}" for n, column in columns.items()}
+    students, _ = _numbered(values["student"], labels["student"])
+    cells, distinct = _numbered(values["skill"], labels["skill"])
+    sets = [
+        _skill_set(value, cells, i, labels["skill"]) for i, value in enumerate(distinct)
+    ]
+    responses = _as_responses(values["response"], labels["response"])
     return Interactions(students, cells, sets, responses)
 
 
@@ -82,14 +88,13 @@ def _numbered(column, label):
         numbers, distinct = pd.factorize(column)
     except TypeError as error:
         raise ValueError(
-            f"Column {label} of X holds values that cannot be told apart ({error}); "
+            f"Column {label} holds values that cannot be told apart ({error}); "
             f"use numbers or text."
         ) from error
     if (numbers < 0).any():
         row = int(np.flatnonzero(numbers < 0)[0])
         raise ValueError(
-            f"Column {label} of X is missing (None or NaN) in row {row}, counted from "
-            f"0."
+            f"Column {label} is missing (None or NaN) in row {row}, counted from 0."
         )
     return numbers, distinct
 
@@ -100,9 +105,8 @@ def _skill_set(value, cells, cell, label):
     if not names:
         row = int(np.argmax(cells == cell))
         raise ValueError(
-            f"Column skill={label!r} of X holds {value!r} in row {row}, counted from "
-            f"0: a skill is a number or text, and several are joined with "
-            f"{SKILL_SEPARATOR!r}."
+            f"Column {label} holds {value!r} in row {row}, counted from 0: a skill is "
+            f"a number or text, and several are joined with {SKILL_SEPARATOR!r}."
         )
     return names
 
@@ -120,7 +124,7 @@ def _as_responses(column, label):
         row = int(np.flatnonzero(bad)[0])
         (value,) = column[[row]].tolist()
         raise ValueError(
-            f"Column {label} of X holds {value!r} in row {row}, counted from 0; "
+            f"Column {label} holds {value!r} in row {row}, counted from 0; "
             f"a response is 1 (correct), 0 (wrong) or NaN (not known). "
             f"{np.count_nonzero(bad)} row(s) have another value."
         )
@@ -267,8 +271,8 @@ def pack(begins, lengths):
     sizes : ndarray of int of shape (max(lengths),)
         How many sequences have a first step, a second, and so on.
     """
-    place = np.arange(lengths[0])[:, None]
-    there = place < lengths
-    steps = (begins + place)[there]
-    sequences = np.broadcast_to(np.arange(len(lengths)), there.shape)[there]
-    return steps, sequences, np.count_nonzero(there, axis=1)
+    place = count_up(lengths)
+    order = np.argsort(place, kind="stable")
+    steps = (np.repeat(begins, lengths) + place)[order]
+    sequences = np.repeat(np.arange(len(lengths)), lengths)[order]
+    return steps, sequences, np.bincount(place)

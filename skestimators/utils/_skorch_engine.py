@@ -201,11 +201,14 @@ class _EpochSteps(Callback):
     def on_epoch_end(self, net, **kwargs):
         """End the step, unless the loss says that training has failed."""
         epoch = net.history[-1]
-        if not np.isfinite(epoch["train_loss"]):
+        # The loss is that before the last step.
+        norm = torch.nn.utils.get_total_norm(net.network.parameters())
+        if not np.isfinite(epoch["train_loss"]) or not norm.isfinite():
             raise ValueError(
                 f"The training loss became {epoch['train_loss']} in epoch "
-                f"{epoch['epoch']}. Scale X and y (StandardScaler, "
-                "TransformedTargetRegressor) or lower learning_rate."
+                f"{epoch['epoch']}, and the norm of the weights {norm}. Lower "
+                f"learning_rate; if X or y hold large numbers, scale them "
+                f"(StandardScaler, TransformedTargetRegressor)."
             )
         asked = self.task.end(self.context, lambda: self.fitted_attributes(net.network))
         if asked or (self.early_stopping and self.early_stopping.is_over):
@@ -384,5 +387,5 @@ def predict(module, X, *, chunk_size=256):
     outputs = []
     for chunk, n_rows in padded_chunks(X, chunk_size):
         output = module(torch.from_numpy(chunk).to(device))
-        outputs.append(output[:n_rows].double().cpu().numpy())
+        outputs.append(output[:n_rows].cpu().double().numpy())
     return np.concatenate(outputs)

@@ -9,13 +9,12 @@ import torch
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_score
 
 from skestimators.datasets import make_student_responses, read_interactions
 from skestimators.neural_network import DKTClassifier
 from skestimators.neural_network._dkt_checks import split_students
-from skestimators.preprocessing._interactions import read_interactions_table
 
 SMALL = {"hidden_layer_sizes": (10,), "random_state": 0}
 FIXED = {"early_stopping": False, "max_epochs": 2, **SMALL}
@@ -137,18 +136,6 @@ def test_partial_fit_is_one_epoch_of_fit():
     assert parts.history_ == whole.history_
 
 
-def test_partial_fit_goes_on_after_fit_with_the_learning_rate_it_had():
-    params = {"learning_rate_decay": 0.01, "averaging": 0, "n_iter_no_change": 3}
-    dkt = DKTClassifier(tol=10.0, **params, **SMALL).fit(X, Y)
-    before = _correct(dkt)
-    # With this tol no epoch but the first is an improvement.
-    assert dkt.n_iter_ == 4
-    dkt.partial_fit(X, Y)
-    assert 0 < np.abs(_correct(dkt) - before).max() < 1e-4
-    assert np.isnan(dkt.history_["valid_loss"][-1])
-    assert dkt.n_iter_ == 5
-
-
 def test_partial_fit_meets_new_students_but_no_new_skills():
     first, second = X["student"] < 20, X["student"] >= 20
     dkt = DKTClassifier(**FIXED, skills=range(50))
@@ -213,26 +200,6 @@ def test_class_weights_are_sample_weights():
     assert _correct(balanced).mean() < _correct(plain).mean()
 
 
-def test_the_best_epoch_on_held_out_students_is_kept():
-    dkt = DKTClassifier(
-        max_epochs=12, learning_rate=0.1, validation_fraction=0.3, **SMALL
-    ).fit(X, Y)
-    losses = dkt.history_["valid_loss"]
-    assert np.argmin(losses) < len(losses) - 1
-    table = read_interactions_table(X, student=0, skill=1, response=2, estimator=dkt)
-    _, held_out = split_students(
-        table.students,
-        np.ones(len(X)),
-        None,
-        validation_fraction=0.3,
-        random_state=dkt._split_seed,
-    )
-    rows = held_out[table.students]
-    assert held_out.sum() == 12
-    loss = log_loss(Y[rows], _correct(dkt)[rows])
-    assert loss == pytest.approx(min(losses), rel=1e-5)
-
-
 def test_groups_are_held_out_whole():
     students = np.repeat(np.arange(12), 5)
     groups = np.repeat(list("abcdef"), 10)
@@ -263,26 +230,6 @@ def test_other_cells_learn_too(cell):
     dkt = DKTClassifier(cell=cell, **{**FIXED, "max_epochs": 5}).fit(X, Y)
     losses = dkt.history_["train_loss"]
     assert losses[-1] < losses[0]
-
-
-def test_regularisers_do_what_they_are_for():
-    params = {**FIXED, "max_epochs": 12, "learning_rate": 0.03}
-
-    def waves(**regularisers):
-        dkt = DKTClassifier(**params, **regularisers).fit(X, Y)
-        mastery = pd.DataFrame(dkt.predict_mastery(X))
-        changes = mastery.groupby(X["student"].to_numpy()).diff().dropna()
-        return changes.abs().to_numpy().mean()
-
-    def echo(**regularisers):
-        dkt = DKTClassifier(**params, **regularisers).fit(X, Y)
-        columns = {skill: number for number, skill in enumerate(dkt.skills_)}
-        asked = [columns[str(skill)] for skill in X["skill"]]
-        return log_loss(Y, dkt.predict_mastery(X)[np.arange(len(X)), asked])
-
-    assert waves(waviness_l1=10.0) < 0.7 * waves()
-    assert waves(waviness_l2=100.0) < 0.7 * waves()
-    assert echo(reconstruction=1.0) < echo()
 
 
 def test_pickle_clone_and_not_fitted(dkt):
@@ -336,28 +283,6 @@ class _StopAfterTwo:
 def test_an_epoch_can_be_the_last():
     dkt = DKTClassifier(**{**FIXED, "max_epochs": 9}).set_callbacks(_StopAfterTwo())
     assert dkt.fit(X, Y).n_iter_ == 2
-
-
-def test_an_interrupted_epoch_leaves_the_network_as_it_was(dkt, monkeypatch):
-    going_on = pickle.loads(pickle.dumps(dkt))
-    expected = pickle.loads(pickle.dumps(dkt)).partial_fit(X, Y)
-
-    def interrupt(*args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch.nn.utils.rnn.PackedSequence, "__new__", interrupt)
-        patch.setattr(
-            "skestimators.neural_network._dkt_network.DKTLoss.forward", interrupt
-        )
-        with pytest.raises(KeyboardInterrupt):
-            going_on.partial_fit(X, Y)
-        with pytest.raises(KeyboardInterrupt):
-            going_on.partial_fit(X, Y)
-    np.testing.assert_array_equal(_correct(going_on), _correct(dkt))
-    np.testing.assert_array_equal(
-        _correct(going_on.partial_fit(X, Y)), _correct(expected)
-    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

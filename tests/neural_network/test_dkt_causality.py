@@ -111,7 +111,7 @@ def test_the_name_of_a_student_does_not_matter(dkt):
 def test_long_histories_are_run_in_parts(dkt, monkeypatch):
     whole, mastery = _correct(dkt, FRAME), dkt.predict_mastery(FRAME)
     monkeypatch.setattr(_dkt_network, "_LENGTH_AT_ONCE", 3)
-    monkeypatch.setattr(_dkt_network, "_STEPS_AT_ONCE", 20)
+    monkeypatch.setattr(_dkt_network, "STEPS_AT_ONCE", 20)
     np.testing.assert_allclose(_correct(dkt, FRAME), whole, atol=1e-6)
     np.testing.assert_allclose(dkt.predict_mastery(FRAME), mastery, atol=1e-6)
 

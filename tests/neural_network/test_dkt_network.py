@@ -59,7 +59,7 @@ def _data(frame=None, **kwargs):
 def _network(cell="lstm", sizes=(6,), waviness=(0.0, 0.0)):
     torch.manual_seed(0)
     network = DKTNetwork(2, sizes, cell=cell, dropout=0.0, waviness=waviness)
-    network.mark_trained([0, 1])
+    network.mark_trained(slice(None), slice(0, 2))
     return network
 
 
@@ -181,18 +181,19 @@ def test_waviness_is_the_mean_change_of_the_knowledge_state():
 
 
 def test_unknown_and_untrained_skills_are_the_mean_of_trained_ones():
-    torch.manual_seed(0)
     network = DKTNetwork(4, (6,), cell="lstm", dropout=0.0, waviness=(0.0, 0.0))
-    network.mark_trained([1, 3])
-    weight, bias = network.output.weight.clone(), network.output.bias.clone()
-    answers = network.embedding.weight[:-1].view(2, 5, 6).clone()
+    # Skills 1 and 3, the latter never answered wrong; there are 5 rows of each kind.
+    network.mark_trained([1, 6, 8], [1, 3])
+    weight, bias = network.output.weight, network.output.bias
+    answers = network.embedding.weight
     network.eval()
+    table, (weights, biases) = network._answer_table(), network._skill_tables()
     for row in (0, 2, 4):
-        torch.testing.assert_close(network.output.weight[row], weight[[1, 3]].mean(0))
-        torch.testing.assert_close(network.output.bias[row], bias[[1, 3]].mean())
-        for response in (0, 1):
-            torch.testing.assert_close(
-                network.embedding.weight[response * 5 + row],
-                answers[response, [1, 3]].mean(0),
-            )
-    torch.testing.assert_close(network.output.weight[[1, 3]], weight[[1, 3]])
+        torch.testing.assert_close(weights[row], weight[[1, 3]].mean(0))
+        torch.testing.assert_close(biases[row, 0], bias[[1, 3]].mean())
+        torch.testing.assert_close(table[row], answers[1])
+        torch.testing.assert_close(table[5 + row], answers[[6, 8]].mean(0))
+    torch.testing.assert_close(table[3], answers[1])
+    for row in (1, 6, 8, 10):
+        torch.testing.assert_close(table[row], answers[row])
+    torch.testing.assert_close(weights[[1, 3]], weight[[1, 3]])
