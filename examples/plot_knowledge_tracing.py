@@ -52,7 +52,7 @@ X.head()
 # of a row depends on earlier rows of its student only, so that nothing is given away.
 # But a student has to be in one fold as a whole: ``GroupKFold``, with the students as
 # groups.
-dkt = DKTClassifier(hidden_layer_sizes=(64,), random_state=0)
+dkt = DKTClassifier(hidden_layer_sizes=(32,), random_state=0)
 by_student = {"groups": students, "cv": GroupKFold(3)}
 auc = cross_val_score(dkt, X, y, scoring="roc_auc", **by_student)
 print("AUC of each fold:", auc.round(3))
