@@ -113,16 +113,21 @@ def _skill_set(value, cells, cell, label):
 
 def _as_responses(column, label):
     """Read a column of 0, 1 and missing values."""
-    import pandas as pd
+    values = np.asarray(column)
+    if values.dtype.kind in "biuf":
+        responses = values.astype(np.float64)
+        missing = np.isnan(responses)
+    else:
+        import pandas as pd
 
-    column = pd.Series(column).reset_index(drop=True)
-    numbers = pd.to_numeric(column, errors="coerce")
-    responses = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    unknown = np.isnan(responses)
-    bad = np.where(unknown, column.notna(), ~np.isin(responses, (0.0, 1.0)))
+        values = pd.Series(column)
+        missing = values.isna().to_numpy()
+        numbers = pd.to_numeric(values, errors="coerce")
+        responses = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = ~missing & (responses != 0) & (responses != 1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        (value,) = column[[row]].tolist()
+        value = values.tolist()[row]
         raise ValueError(
             f"Column {label} holds {value!r} in row {row}, counted from 0; "
             f"a response is 1 (correct), 0 (wrong) or NaN (not known). "
