@@ -1,10 +1,12 @@
 """Students, skills and probabilities of a table of interactions."""
 
 from collections import Counter
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_array
 
+from skestimators.neural_network._dkt_checks import all_skills
 from skestimators.utils._skills import SKILL_SEPARATOR, skill_names
 
 
@@ -129,10 +131,14 @@ def skills_asked(cells, names, max_skills):
     Raises
     ------
     ValueError
-        If none was asked, or `max_skills` is not positive.
+        If none was asked, or `max_skills` is no positive whole number.
     """
-    if max_skills is not None and max_skills < 1:
-        raise ValueError(f"max_skills must be at least 1 or None, got {max_skills}.")
+    whole = isinstance(max_skills, Integral)
+    if max_skills is not None and not (whole and max_skills >= 1):
+        raise ValueError(
+            f"max_skills must be a whole number of at least 1 or None, got "
+            f"{max_skills!r}."
+        )
     known = set(names)
     counts = Counter(s for cell in cells for s in cell if s in known)
     if not counts:
@@ -163,11 +169,11 @@ def check_skills(skills, names):
     Raises
     ------
     ValueError
-        If it is no list, empty, or holds others.
+        If it is no list, empty, or holds others, several in one cell or one twice.
     """
-    if isinstance(skills, str) or not len(skills):
+    if np.ndim(skills) != 1 or not len(skills):
         raise ValueError(f"skills must be a list of skills, got {skills!r}.")
-    chosen = [cell_name(skill) for skill in skills]
+    chosen = all_skills(skills, ()).tolist()
     for name in chosen:
         if name not in names:
             some = ", ".join(map(repr, names[:5])) + (", ..." if names[5:] else "")

@@ -8,7 +8,9 @@ import numpy as np
 
 SKILL_SEPARATOR = "~"
 
-_WHOLE = re.compile(r"(-?\d+)\.0+")
+# As programs write whole numbers that were read as float.
+_DECIMAL = re.compile(r"-?\d+\.0+")
+_EXPONENT = re.compile(r"-?\d(\.\d+)?e\+\d{2,3}")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -43,7 +45,7 @@ def _split(cell):
 
 
 def whole_as_int(text):
-    """Return `"12"` for `"12.0"`, and any other text as it is.
+    """Return `"12"` for `"12.0"`, and text that is no whole number as it is.
 
     Parameters
     ----------
@@ -55,7 +57,11 @@ def whole_as_int(text):
     text : str
         The name.
     """
-    return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
+    if _DECIMAL.fullmatch(text):
+        text = text.partition(".")[0]
+    elif _EXPONENT.fullmatch(text) and float(text).is_integer():
+        text = str(int(float(text)))
+    return "0" if text == "-0" else text
 
 
 def skill_order(name):

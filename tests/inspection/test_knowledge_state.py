@@ -175,6 +175,14 @@ def test_numbers_as_students_and_skills():
     assert marks(display)["wrong"] == [(1, "31")]
 
 
+def test_large_and_negative_whole_numbers_as_skills():
+    predictions = {**PREDICTIONS, "skill": [1e16, -0.0, 10**16, "1e+16"]}
+    predictions["skill_names"] = ["0", "10000000000000000", "2"]
+    display = KnowledgeStateDisplay.from_predictions(**predictions)
+    assert display.skill_names == ["10000000000000000", "0"]
+    assert marks(display)["unknown"] == [(4, "10000000000000000")]
+
+
 def test_tuples_as_students():
     X = FRAME.assign(student=[("school", name) for name in FRAME["student"]])
     model = ShareCorrect().fit(X)
@@ -353,7 +361,11 @@ def test_error_lists_only_some_of_many_students():
         ({"skill": ["4", "4", None, "4"]}, "skill.* missing .* in row 2"),
         ({"skills": "31"}, "skills must be a list"),
         ({"skills": []}, "skills must be a list"),
-        ({"max_skills": 0}, "max_skills must be at least 1"),
+        ({"skills": 5}, "skills must be a list of skills, got 5"),
+        ({"skills": [4, "31", 4.0]}, "single skills, each once, .*'4' 2 time"),
+        ({"skills": ["4~31"]}, "single skills.*'4~31'"),
+        ({"max_skills": 0}, "max_skills must be a whole number of at least 1"),
+        ({"max_skills": 2.5}, r"max_skills must be a whole number .*2\.5"),
     ],
 )
 def test_prediction_errors(params, message):
