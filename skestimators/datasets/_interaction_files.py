@@ -5,14 +5,15 @@ import gzip
 import os
 import re
 import zlib
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
 
 from skestimators.datasets._lines import is_finite_number, read_lines
 
-# Spellings of a value that is not known, folded in case.
-MISSING = {"", "nan", "na", "null"}
+# What programs write for a value that is not known. In other case they are names.
+MISSING = {"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None"}
 
 
 class Layout(NamedTuple):
@@ -93,8 +94,11 @@ def read_cells(path, format):
         The cells.
     """
     line, separator, cells = _read_head(path)
-    headed = not (is_finite_number(cells[-1]) or cells[-1].lower() in MISSING)
-    names = [name.strip().lower() for name in cells] if headed else None
+    names = [name.strip().lower() for name in cells]
+    # Where the last cell is empty, it may be the response or follow a last comma.
+    headed = not {"response", "correct"}.isdisjoint(names)
+    headed |= not (is_finite_number(cells[-1]) or cells[-1].strip() in MISSING)
+    names = names if headed else None
     if format == "auto":
         format = _detect(path, line, cells, names)
     if format == "three-line":
@@ -118,17 +122,17 @@ def _read_head(path):
         raise ValueError(f"{path}: no interactions, the file is empty.")
     if len(_split(text)) == 1:
         # The first of three lines may have commas behind its only number.
-        text = _split(text)[0]
+        text = text.rstrip(", \t")
     separator = "," if "," in text else "\t" if "\t" in text else r"\s+"
-    if separator == r"\s+":
-        return number, separator, text.split()
-    return number, separator, next(csv.reader([text], delimiter=separator))
+    _, cells = next(_split_records(path, [text], separator, number))
+    return number, separator, cells
 
 
 def _find_head(path):
     """Return the number and text of the first line that is not blank."""
     lines = enumerate(read_lines(path, "surrogateescape"), start=1)
-    lines = ((number, line.strip()) for number, line in lines)
+    # A tab in front stands behind an empty name.
+    lines = ((number, line.rstrip()) for number, line in lines)
     return next(((number, text) for number, text in lines if text), (0, ""))
 
 
@@ -215,6 +219,11 @@ def _split(line):
 def _find_column(path, names, wanted):
     """Return the place of a column, by the first of its names that there is."""
     for name in wanted:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{path}: {names.count(name)} columns are named {name!r}; rename all "
+                f"but the one to read."
+            )
         if name in names:
             return names.index(name)
     raise ValueError(
@@ -229,12 +238,19 @@ def _read_table(path, separator, names, layout):
 
     headed = names is not None
     names = names if headed else ["student", "skill", "response"]
+    _, first = next(_iterate_records(path, separator, headed), (None, names))
+    while not names[-1] and len(names) > len(first):
+        # The names end with a comma, but the rows do not.
+        names.pop()
+    if len(first) > len(names):
+        # The parser may leave out the last cells if all rows are too long.
+        _check_records(path, separator, names, headed, {0})
     cells = ("student", "skill", "response")
     places = [_find_column(path, names, getattr(layout, name)) for name in cells]
     times = [name for name in layout.record + layout.clock if name in names]
     if layout.record and not times:
         _find_column(path, names, layout.record + layout.clock)
-    places += map(names.index, times)
+    places += [_find_column(path, names, [name]) for name in times]
     table = _parse(path, separator, names, headed, places)
     if table.empty:
         raise ValueError(f"{path}: no interactions below the column names.")
@@ -242,8 +258,9 @@ def _read_table(path, separator, names, layout):
     _check_whole(path, separator, names, headed, table["response"])
 
     def locate(row, column):
-        records = _iterate_records(path, headed)
-        return f"{path}, line {next(n for i, (n, _) in enumerate(records) if i == row)}"
+        records = _iterate_records(path, separator, headed)
+        line, _ = next(islice(records, int(row), None), (f"of row {row + 1}", None))
+        return f"{path}, line {line}"
 
     order = {name: _read_order(table[name], layout, locate) for name in times}
     return Cells(
@@ -261,7 +278,8 @@ def _read_order(texts, layout, locate):
 
     if texts.name in layout.clock:
         kind = "date"
-        values = pd.to_datetime(texts, format="ISO8601", errors="coerce")
+        values = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+        values = values.dt.tz_convert(None)
     else:
         kind = "number"
         values = pd.to_numeric(texts, errors="coerce")
@@ -299,7 +317,7 @@ def _parse(path, separator, names, headed, places):
         raise ValueError(f"{path}: damaged gzip file ({error}).") from error
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
-    except pd.errors.ParserError as error:
+    except ValueError as error:
         _check_records(path, separator, names, headed)
         raise ValueError(f"{path}: {str(error).strip()}.") from error
 
@@ -316,41 +334,46 @@ def _check_whole(path, separator, names, headed, responses):
         _check_records(path, separator, names, headed, rows)
 
 
-def _iterate_records(path, headed):
-    """Yield the line and text of each record; quoted cells may have line ends."""
-    parts, quotes, start = [], 0, None
-    lines = enumerate(read_lines(path, "surrogateescape"), start=1)
-    for number, line in lines:
-        if not parts and not line.strip():
-            continue
-        start = start or number
-        parts.append(line)
-        quotes += line.count('"')
-        if quotes % 2 == 0:
-            if headed:
-                headed = False
-            else:
-                yield start, "".join(parts)
-            parts, quotes, start = [], 0, None
-    if parts:
+def _split_records(path, lines, separator, first=1):
+    """Yield the line and cells of each record; quoted cells may have line ends."""
+    if separator == r"\s+":
+        lines = (re.sub("[ \t]+", " ", line.strip()) for line in lines)
+        separator = " "
+    # An empty last line is a record without cells, unless a quote is still open.
+    reader = csv.reader(chain(lines, [""]), delimiter=separator)
+    line, held = first, None
+    try:
+        for record in reader:
+            if held:
+                yield held
+            held = line, record
+            line = first + reader.line_num
+    except csv.Error as error:
         raise ValueError(
-            f"{path}, line {start}: a quote is opened, but not closed until the end; "
+            f"{path}, line {line}: no table ({error}); lines must end with a line "
+            f"feed, and quotes must be closed."
+        ) from error
+    if record:
+        raise ValueError(
+            f"{path}, line {held[0]}: a quote is opened, but not closed until the end; "
             f"the file seems to be cut short."
         )
 
 
+def _iterate_records(path, separator, headed):
+    """Yield the line and cells of each record below the names that is not blank."""
+    records = _split_records(path, read_lines(path, "surrogateescape"), separator)
+    # Of blank lines, only those without blanks have no cell.
+    written = (r for r in records if r[1] and (r[1][1:] or not r[1][0].isspace()))
+    return islice(written, int(headed), None)
+
+
 def _check_records(path, separator, names, headed, rows=None):
     """Refuse records with more or fewer cells than there are columns."""
-    for row, (line, text) in enumerate(_iterate_records(path, headed)):
-        if rows is not None and row not in rows:
-            continue
-        bare = re.sub('"[^"]*"', "", text.strip("\r\n"))
-        n_cells = len(
-            re.split(separator, bare.strip() if separator == r"\s+" else bare)
-        )
-        if n_cells != len(names):
+    for row, (line, cells) in enumerate(_iterate_records(path, separator, headed)):
+        if len(cells) != len(names) and (rows is None or row in rows):
             raise ValueError(
-                f"{path}, line {line}: {n_cells} values, but there are {len(names)} "
+                f"{path}, line {line}: {len(cells)} values, but there are {len(names)} "
                 f"columns; the file may have been cut."
             )
 

@@ -14,7 +14,7 @@ from skestimators.datasets._interaction_files import (
     read_cells,
 )
 from skestimators.datasets._lines import is_finite_number
-from skestimators.utils._skills import skill_names, whole_as_int
+from skestimators.utils._skills import SKILL_SEPARATOR, skill_names, whole_as_int
 
 _NUMBERS_JOINED = re.compile(r"\d+(_\d+)+")
 _CANONICAL_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
@@ -88,8 +88,11 @@ def read_interactions(path, format="auto", *, fractional="error", missing_skill=
         - `student`: int64 if all are whole numbers, else str;
         - `skill`: str. Whole numbers are without decimals, `"12"`; several skills are
           joined, each once, numbers by size and before text, `"12~31"`;
-        - `response`: 1 if correct, 0 if wrong, of dtype int64. If some are unknown, in
-          the file an empty cell or `nan`, float64 with NaN.
+        - `response`: 1 if correct, 0 if wrong, of dtype int64. If some are unknown,
+          float64 with NaN.
+
+        In the file, an empty cell, `nan`, `NaN`, `NA`, `N/A`, `<NA>`, `null`, `NULL` or
+        `None` is an unknown response or no skill; spelled otherwise they are names.
 
         The rows of a student are in time order. For the exports, they stand together,
         students being in the order of their first row; other files keep their order.
@@ -97,10 +100,10 @@ def read_interactions(path, format="auto", *, fractional="error", missing_skill=
     Raises
     ------
     ValueError
-        If there are no interactions, columns are missing, counts of answers disagree, a
-        line or the file is cut short, there is no student, a response is no number from
-        0 to 1, fractional or differs between rows of one interaction. The message names
-        file and line.
+        If there are no interactions, columns are missing or share a name, counts of
+        answers disagree, a line or the file is cut short, there is no student, one of
+        several skills is missing, a response is no number from 0 to 1, fractional or
+        differs between rows of one interaction. The message names file and line.
 
     Warns
     -----
@@ -144,8 +147,7 @@ def read_interactions(path, format="auto", *, fractional="error", missing_skill=
         rows = rows[np.isnan(response) | np.isin(response, [0, 1])]
     if cells.record is not None or cells.clock is not None:
         rows = _sort(cells, rows)
-    skills = [_to_cell(text, cells.joint) for text in cells.skill[1]]
-    skill = np.array(skills, dtype=object)[cells.skill[0]]
+    skill = _read_skills(cells)
     if cells.record is not None:
         rows, skill = _merge(cells, rows, skill, response)
     rows = _drop_without_skill(cells, rows, skill, missing_skill)
@@ -170,10 +172,11 @@ def _read_students(cells):
     """Return the student of each row."""
     codes, texts = cells.student
     names = [whole_as_int(decode(text).strip()) for text in texts]
-    missing = [name.lower() in MISSING for name in names]
+    missing = [name in MISSING for name in names]
     if any(missing):
         row, _ = _first(codes, missing)
-        raise ValueError(f"{cells.locate(row, 'student')}: no student.")
+        where = cells.locate(row, "student")
+        raise ValueError(f"{where}: no student, but {names[codes[row]]!r}.")
     if all(map(_CANONICAL_WHOLE.fullmatch, names)):
         return np.array(names).astype(np.int64)[codes]
     return np.array(names, dtype=object)[codes]
@@ -184,7 +187,7 @@ def _read_responses(cells, fractional):
     codes, texts = cells.response
     values = np.full(len(texts), np.nan)
     for code, text in enumerate(texts):
-        if text.strip().lower() in MISSING:
+        if text.strip() in MISSING:
             continue
         if not is_finite_number(text) or not 0 <= float(text) <= 1:
             row, _ = _first(codes, np.arange(len(texts)) == code)
@@ -215,13 +218,24 @@ def _sort(cells, rows):
     return rows[np.lexsort([*keys, cells.student[0][rows]])]
 
 
-def _to_cell(text, joint):
-    """Return the canonical form of a cell of skills, empty if there are none."""
-    text = decode(text).strip()
-    if joint == "_" and _NUMBERS_JOINED.fullmatch(text):
-        text = text.replace("_", "~")
-    skills = [s for s in text.split("~") if s.strip().lower() not in MISSING]
-    return "~".join(skill_names("~".join(skills)))
+def _read_skills(cells):
+    """Return the canonical cell of skills of each row, empty if there are none."""
+    codes, texts = cells.skill
+    texts = [decode(text).strip() for text in texts]
+    for code, text in enumerate(texts):
+        if text in MISSING:
+            texts[code] = ""
+            continue
+        if cells.joint == "_" and _NUMBERS_JOINED.fullmatch(text):
+            text = text.replace("_", SKILL_SEPARATOR)
+        if any(name.strip() in MISSING for name in text.split(SKILL_SEPARATOR)):
+            row, _ = _first(codes, np.arange(len(texts)) == code)
+            raise ValueError(
+                f"{cells.locate(row, 'skill')}: one of the skills in {text[:40]!r} is "
+                f"missing."
+            )
+        texts[code] = SKILL_SEPARATOR.join(skill_names(text))
+    return np.array(texts, dtype=object)[codes]
 
 
 def _merge(cells, rows, skill, response):
@@ -229,9 +243,11 @@ def _merge(cells, rows, skill, response):
     student, record = cells.student[0][rows], cells.record[rows]
     fresh = np.ones(len(rows), dtype=bool)
     fresh[1:] = (student[1:] != student[:-1]) | (record[1:] != record[:-1])
-    first = rows[np.flatnonzero(fresh)[np.cumsum(fresh) - 1]]
-    differ = ~np.equal(response[rows], response[first])
-    differ &= ~(np.isnan(response[rows]) & np.isnan(response[first]))
+    interaction = np.cumsum(fresh) - 1
+    # The first row stays: one with a known response, if there is any.
+    rows = rows[np.lexsort([np.isnan(response[rows]), interaction])]
+    first = rows[np.flatnonzero(fresh)[interaction]]
+    differ = ~np.isnan(response[rows]) & (response[rows] != response[first])
     for place in np.flatnonzero(differ)[:1]:
         where = cells.locate(rows[place], "response")
         raise ValueError(
@@ -246,7 +262,8 @@ def _merge(cells, rows, skill, response):
     for start, texts in several.items():
         key = frozenset(texts)
         if key not in known:
-            known[key] = _to_cell("~".join(texts), cells.joint)
+            joined = SKILL_SEPARATOR.join(texts - {""})
+            known[key] = SKILL_SEPARATOR.join(skill_names(joined))
         skill[start] = known[key]
     return rows[fresh], skill
 

@@ -128,6 +128,64 @@ def test_line_of_an_error_counts_quoted_line_ends(write):
         read_interactions(write(text))
 
 
+def test_line_of_an_error_skips_lines_of_blanks(write):
+    with pytest.raises(ValueError, match=r"line 4: response 'x'"):
+        read_interactions(write("student,skill,response\n  \n1,a,1\n1,a,x\n"))
+
+
+def test_quotes_within_a_cell_are_text(write):
+    text = 'student,skill,response\n1,5" pipe,1\n1,3,\n'
+    assert read_interactions(write(text))["skill"].tolist() == ['5" pipe', "3"]
+    text = '1,5" pipe,1\n1,b,1\n1,6" pipe,1\n1,c,7\n'
+    with pytest.raises(ValueError, match=r"line 4: response '7'"):
+        read_interactions(write(text))
+    with pytest.raises(ValueError, match=r"line 3: response '7'"):
+        read_interactions(write('1 "a b" 1\n1\ta"  \t1 \n1 c 7\n'))
+
+
+def test_only_what_programs_write_is_missing(write):
+    text = "student,skill,response\nNa,Na,1\nNa,Na~Cl,NA\nNull,none,N/A\nBo,NULL,1\n"
+    frame = read_interactions(write(text), missing_skill="drop")
+    assert frame["student"].tolist() == ["Na", "Na", "Null"]
+    assert frame["skill"].tolist() == ["Na", "Cl~Na", "none"]
+    assert frame["response"].isna().tolist() == [False, True, True]
+
+
+def test_last_comma_of_the_names(write):
+    for end in ("", ","):
+        text = f"student,skill,response,\n1,a,1{end}\n2,b,0{end}\n"
+        assert rows(read_interactions(write(text))) == [(1, "a", 1), (2, "b", 0)]
+    assert read_interactions(write("1,a,\n1,b,1\n"))["response"].isna()[0]
+
+
+def test_names_that_start_with_a_tab(write, tmp_path):
+    frame = pd.DataFrame({"student": [1, 2], "skill": ["a", "b"], "response": [1, 0]})
+    frame.to_csv(tmp_path / "frame.tsv", sep="\t")
+    assert rows(read_interactions(tmp_path / "frame.tsv")) == rows(frame)
+
+
+def test_known_response_of_an_interaction_counts(write):
+    text = HEADER_2009 + "5,2,1,,3,a\n5,2,1,1,4,b\n5,2,1,nan,6,c\n7,2,1,,3,a\n"
+    frame = read_interactions(write(text))
+    assert frame["skill"].tolist() == ["3~4~6", "3"]
+    np.testing.assert_array_equal(frame["response"], [1, np.nan])
+
+
+def test_clocks_of_several_time_zones(write):
+    text = HEADER_2012 + (
+        '1,a,1,2012-09-28T15:00:00Z,1,"",5\n'
+        '2,a,1,2012-09-28T16:00:00+02:00,0,"",6\n'
+        '3,a,1,2012-09-28T14:30:00+00:00,0,"",7\n'
+    )
+    assert read_interactions(write(text))["skill"].tolist() == ["6", "7", "5"]
+
+
+def test_whole_numbers_have_one_name(write):
+    text = "1e+16,1e+16,1\n10000000000000000,-0.0,1\n10000000000000000.0,0~1.0,1\n"
+    expected = [(10**16, "10000000000000000", 1), (10**16, "0", 1), (10**16, "0~1", 1)]
+    assert rows(read_interactions(write(text))) == expected
+
+
 def test_unknown_responses_are_nan(write):
     frame = read_interactions(write("student,skill,response\n1,a,1\n1,b,\n1,c,NaN\n"))
     assert frame["response"].dtype == np.float64
@@ -183,6 +241,17 @@ BAD = {
     "above 1": ("1 a 1\n1 a 2\n", "line 2: response '2' is no number"),
     "infinite": ("1 a 1\n1 a inf\n", "line 2: response 'inf' is no number"),
     "no student": (",a,1\n", "line 1: no student"),
+    "missing student": ("1,a,1\nNA,a,1\n", "line 2: no student, but 'NA'"),
+    "missing part": ("1,a,1\n1,a~NaN,1\n", "line 2: one of .* 'a~NaN' is missing"),
+    "empty part": ("1,a~,1\n", "line 1: one of .* 'a~' is missing"),
+    "two responses": ("user,skill,correct,Correct\n1,1,1,0\n", "2 .* named 'correct'"),
+    "two times": (
+        HEADER_2009.replace("original", "order_id") + "5,2,1,0,3,a\n",
+        "2 columns are named 'order_id'",
+    ),
+    "all long": ("student,skill,correct\n1,2,1,0\n1,2,1,0\n", "line 2: 4 values"),
+    "return": ("2\r7,12\r1,0\r", "line 1: .*line feed"),
+    "return below": ("1,2,1\n1,2,1\r1,2,\n", "line 2: .*line feed"),
     "columns": ("student,topic,correct\n1,2,3\n", "no column 'skill'.*'topic'"),
     "no names": ("a,b,c\nd,e,f\n", "no column 'student'.*'a', 'b', 'c'"),
     "four cells": ("1,2,3,1\n", "line 1: 4 columns"),
