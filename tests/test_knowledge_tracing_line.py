@@ -93,7 +93,7 @@ def test_search_by_student_in_a_pipeline(answers, capsys, monkeypatch):
     assert pd.api.types.is_string_dtype(students)
     assert pd.api.types.is_string_dtype(answers["skill"])
     search = GridSearchCV(
-        tracer(max_epochs=8, early_stopping=False),
+        tracer(max_epochs=4, early_stopping=False),
         {"dktclassifier__cell": ["lstm", "gru"]},
         cv=GroupKFold(3),
         scoring=["roc_auc", "accuracy", "f1"],
