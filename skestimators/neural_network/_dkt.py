@@ -32,10 +32,12 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
     Parameters
     ----------
     student, skill, response : str or int, default=0, 1 and 2
-        Names or indices of the columns. A student is anything that can be told apart. A
-        skill is a number or text; several skills that one interaction asks for are one
-        cell, joined with `"~"`, such as `"12~31"`. A response is 1 (correct), 0 (wrong)
-        or NaN (not known): such a row is predicted, and later rows do not see it.
+        Names or indices of the columns; an index is refused where another column has
+        the name `student`, `skill` or `response`. A student is anything that can be
+        told apart. A skill is a number or text; several skills that one interaction
+        asks for are one cell, joined with `"~"`, such as `"12~31"`. A response is 1
+        (correct), 0 (wrong) or NaN (not known): such a row is predicted, and later rows
+        do not see it.
 
     skills : "auto" or array-like of (str or int), default="auto"
         All skills there are; `"auto"` takes those of the training data. Say them where
@@ -108,8 +110,8 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
 
     device : str, default="auto"
         Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;
-        or the name of a torch device. On cuda all but the recurrent layers compute in
-        bfloat16.
+        or the name of a torch device. In training on cuda, matrix products outside the
+        recurrent layers are in bfloat16.
 
     random_state : int, RandomState instance or None, default=None
         Seeds initial weights, dropout, the order of students and the held-out students.
@@ -258,8 +260,9 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
 
         y : array-like of shape (n_samples,)
             1 where the answer was correct, 0 where it was wrong: the column of
-            responses. A row whose response in `X` is NaN may have any of the two: it is
-            learned from, but later rows do not see it.
+            responses. A row whose response in `X` is NaN is learned from if `y` knows
+            better, but later rows do not see it. Leave out rows that were not answered:
+            filled with 0 they would be wrong answers.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss. A row of weight zero counts nowhere, but is

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _get_feature_names
 
 from skestimators.preprocessing._columns import as_table, column_index
 from skestimators.utils._skills import SKILL_SEPARATOR, skill_names
@@ -69,6 +70,7 @@ def read_interactions_table(X, *, student, skill, response, estimator, input_nam
             f"student={student!r}, skill={skill!r} and response={response!r} must be "
             f"three columns of X, but some are the same."
         )
+    _check_order(X, columns, places)
     values = {n: _safe_indexing(X, place, axis=1) for n, place in places.items()}
     labels = {n: f"{n}={column!r} of {input_name}" for n, column in columns.items()}
     students, _ = _numbered(values["student"], labels["student"])
@@ -78,6 +80,20 @@ def read_interactions_table(X, *, student, skill, response, estimator, input_nam
     ]
     responses = _as_responses(values["response"], labels["response"])
     return Interactions(students, cells, sets, responses)
+
+
+def _check_order(X, columns, places):
+    """Refuse an index where another column has the very name of what is wanted."""
+    names = _get_feature_names(X)
+    for role, column in columns.items():
+        if names is None or isinstance(column, str) or role not in names:
+            continue
+        name = names[places[role]]
+        if name != role:
+            raise ValueError(
+                f"{role}={column} is the column {name!r} of X, which has another one "
+                f"named {role!r}. Pass the name of the one you mean."
+            )
 
 
 def _numbered(column, label):

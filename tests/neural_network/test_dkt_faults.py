@@ -59,6 +59,15 @@ def test_bad_rows_are_named(fitted, frame, message):
             predict(frame)
 
 
+def test_an_index_does_not_contradict_a_name():
+    turned = FRAME[["skill", "student", "response"]]
+    message = "student=0 is the column 'skill' of X.*another one named 'student'"
+    with pytest.raises(ValueError, match=message):
+        DKTClassifier(**PARAMS).fit(turned, Y)
+    DKTClassifier(student="student", skill="skill", **PARAMS).fit(turned, Y)
+    DKTClassifier(**PARAMS).fit(turned.to_numpy()[:, [1, 0, 2]], Y)
+
+
 def test_a_single_column_is_no_table():
     with pytest.raises(ValueError, match="2-dimensional container"):
         DKTClassifier(**PARAMS).fit(Y, Y)
