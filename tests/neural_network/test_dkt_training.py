@@ -124,6 +124,15 @@ def test_skills_without_weight_are_unseen_ones():
     assert weightless == pytest.approx(unseen, abs=1e-6)
 
 
+def test_skills_of_held_out_students_alone_are_unseen_ones():
+    own = "own" + X["student"].astype(str)
+    first = ~X["student"].duplicated()
+    frame = X.assign(skill=X["skill"].astype(object).where(~first, own))
+    dkt = DKTClassifier(max_epochs=2, validation_fraction=0.3, **SMALL).fit(frame, Y)
+    *each, unseen = dkt.predict_next(None, [*own[first], "unseen"])
+    assert np.isclose(each, unseen, atol=1e-7).sum() == 12
+
+
 def test_predict_next_knows_the_network_there_is_now():
     dkt = DKTClassifier(**FIXED).fit(X, Y)
     own = np.flatnonzero(X["student"] == 3)
