@@ -21,6 +21,7 @@ from skestimators.neural_network._dkt_checks import (
 )
 from skestimators.preprocessing._interactions import (
     StudentSequences,
+    check_column_order,
     read_interactions_table,
 )
 from skestimators.utils._callbacks import fit_task
@@ -77,13 +78,15 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
     def _read(self, X, *, reset, input_name="X"):
         """Return the interactions of X, which has the columns that fit saw."""
         validate_data(self, X=X, reset=reset, skip_check_array=True)
+        columns = {
+            "student": self.student,
+            "skill": self.skill,
+            "response": self.response,
+        }
+        if reset:
+            check_column_order(X, **columns)
         return read_interactions_table(
-            X,
-            student=self.student,
-            skill=self.skill,
-            response=self.response,
-            estimator=self,
-            input_name=input_name,
+            X, **columns, estimator=self, input_name=input_name
         )
 
     def _train(self, interactions, y, weight, train, validation, max_epochs, task):

@@ -83,10 +83,10 @@ class DKTNetwork(torch.nn.Module):
         self.trained_answers[answers] = True
         self.trained_skills[skills] = True
 
-    def _answer_table(self):
+    def _answer_table(self, wanted):
         """Return the embeddings, those that were not trained as the mean of others."""
         table = self.embedding.weight
-        if self.training:
+        if self.training or self.trained_answers[wanted].all():
             return table
         wrong, correct = (
             _with_mean(rows, trained)
@@ -96,10 +96,10 @@ class DKTNetwork(torch.nn.Module):
         )
         return torch.cat([wrong, correct, table[-1:]])
 
-    def _skill_tables(self):
+    def _skill_tables(self, wanted):
         """Return weight and bias of the output layer, filled in the same way."""
         tables = self.output.weight, self.output.bias[:, None]
-        if self.training:
+        if self.training or self.trained_skills[wanted].all():
             return tables
         return tuple(_with_mean(table, self.trained_skills) for table in tables)
 
@@ -139,7 +139,10 @@ class DKTNetwork(torch.nn.Module):
         """
         inputs, index = batch.inputs, batch.inputs.index
         outputs = embedding_bag(
-            inputs.members, self._answer_table(), inputs.offsets, mode="mean"
+            inputs.members,
+            self._answer_table(inputs.members),
+            inputs.offsets,
+            mode="mean",
         )
         after = []
         for number, layer in enumerate(self.layers):
@@ -162,14 +165,14 @@ class DKTNetwork(torch.nn.Module):
         """Return the mean logit of the skills that go with each state."""
         weight, bias = (
             embedding_bag(skills.members, table, skills.offsets, mode="mean")
-            for table in self._skill_tables()
+            for table in self._skill_tables(skills.members)
         )
         weight, bias = (embedding(skills.index, table) for table in (weight, bias))
         return (states * weight).sum(1) + bias[:, 0]
 
     def all_logits(self, states):
         """Return a logit for each state and each skill."""
-        weight, bias = self._skill_tables()
+        weight, bias = self._skill_tables(slice(self.n_skills))
         return linear(states, weight[: self.n_skills], bias[: self.n_skills, 0])
 
 
@@ -225,6 +228,13 @@ def _run(layer, inputs, index, sizes, state):
 
 
 def _run_lstm(layer, inputs, index, sizes, state):
+    if len(sizes) == 1:
+        # As in a running lesson: one step is not worth preparing the weights.
+        inputs = inputs if index is None else inputs[index]
+        weights = (layer.weight_ih_l0, layer.weight_hh_l0)
+        return torch.lstm_cell(
+            inputs, state, *weights, layer.bias_ih_l0, layer.bias_hh_l0
+        )
     double = inputs.new_ones(4 * layer.hidden_size, 1)
     double[2 * layer.hidden_size : 3 * layer.hidden_size] = 2
     gates = linear(

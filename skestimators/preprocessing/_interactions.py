@@ -70,7 +70,6 @@ def read_interactions_table(X, *, student, skill, response, estimator, input_nam
             f"student={student!r}, skill={skill!r} and response={response!r} must be "
             f"three columns of X, but some are the same."
         )
-    _check_order(X, columns, places)
     values = {n: _safe_indexing(X, place, axis=1) for n, place in places.items()}
     labels = {n: f"{n}={column!r} of {input_name}" for n, column in columns.items()}
     students, _ = _numbered(values["student"], labels["student"])
@@ -82,13 +81,27 @@ def read_interactions_table(X, *, student, skill, response, estimator, input_nam
     return Interactions(students, cells, sets, responses)
 
 
-def _check_order(X, columns, places):
-    """Refuse an index where another column has the very name of what is wanted."""
+def check_column_order(X, **columns):
+    """Refuse an index where another column has the very name of what is wanted.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        The table.
+
+    **columns : dict of str to (str or int)
+        Name or index of the columns `student`, `skill` and `response`.
+
+    Raises
+    ------
+    ValueError
+        If there is such a column.
+    """
     names = _get_feature_names(X)
     for role, column in columns.items():
         if names is None or isinstance(column, str) or role not in names:
             continue
-        name = names[places[role]]
+        name = names[column_index(X, column, parameter=role)]
         if name != role:
             raise ValueError(
                 f"{role}={column} is the column {name!r} of X, which has another one "
