@@ -87,8 +87,7 @@ def test_a_file_with_several_skills_an_answer(answers, simulated):
     assert dkt.skills_.tolist() == ["0", "10", "20", "30", "40", "50", "60"]
 
 
-@pytest.mark.filterwarnings("ignore:The estimator FunctionTransformer does not support")
-def test_search_by_student_in_a_pipeline(answers, capsys, monkeypatch):
+def test_search_by_student_in_a_pipeline(answers):
     X, y, students = answers.assign(note="-"), answers["response"], answers["student"]
     assert pd.api.types.is_string_dtype(students)
     assert pd.api.types.is_string_dtype(answers["skill"])
@@ -101,16 +100,27 @@ def test_search_by_student_in_a_pipeline(answers, capsys, monkeypatch):
         n_jobs=2,
         error_score="raise",
     )
-    monkeypatch.setenv("COLUMNS", "200")
-    search.set_callbacks(ProgressBar(max_propagation_depth=None))
     search.fit(X, y, groups=students)
-    shown = capsys.readouterr().out
-    for name in ("GridSearchCV", "Pipeline", "DKTClassifier", "100%"):
-        assert name in shown
     assert search.best_score_ == search.cv_results_["mean_test_roc_auc"].max() > 0.8
     for metric in ("accuracy", "f1"):
         assert (search.cv_results_[f"mean_test_{metric}"] > 0.7).all()
     assert search.predict_proba(X).shape == (len(X), 2)
+
+
+def test_progress_of_a_search_shows_the_classifier(answers, capsys, monkeypatch):
+    dkt = DKTClassifier(**SMALL, max_epochs=1, early_stopping=False)
+    search = GridSearchCV(
+        make_pipeline("passthrough", dkt),
+        {"dktclassifier__cell": ["lstm"]},
+        cv=GroupKFold(2),
+        n_jobs=2,
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+    search.set_callbacks(ProgressBar(max_propagation_depth=None))
+    search.fit(answers, answers["response"], groups=answers["student"])
+    shown = capsys.readouterr().out
+    for name in ("GridSearchCV", "Pipeline", "DKTClassifier", "100%"):
+        assert name in shown
 
 
 def test_coin_flips_are_not_predicted_unless_rows_are_expanded(simulated, tmp_path):

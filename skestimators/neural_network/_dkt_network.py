@@ -215,12 +215,16 @@ def _run(layer, inputs, index, sizes, state):
     if state is None:
         state = (inputs.new_zeros(sizes[0], layer.hidden_size),) * (1 + is_lstm)
     state = tuple(part[: sizes[0]] for part in state)
-    if is_lstm and not inputs.is_cuda:
+    if is_lstm and not inputs.is_cuda and len(sizes) > 1:
         outputs = _run_lstm(layer, inputs, index, sizes, state)
         return outputs[0], tuple(part[-sizes[-1] :] for part in outputs)
-    packed = PackedSequence(
-        inputs if index is None else inputs[index], torch.tensor(sizes)
-    )
+    # By embedding, as the gradient of indexing is summed in any order.
+    inputs = inputs if index is None else embedding(index, inputs)
+    if is_lstm and len(sizes) == 1:
+        # As in a running lesson: one step is not worth preparing anything.
+        after = torch.lstm_cell(inputs, state, *layer.all_weights[0])
+        return after[0], after
+    packed = PackedSequence(inputs, torch.tensor(sizes))
     state = tuple(part[None] for part in state)
     outputs, after = layer(packed, state if is_lstm else state[0])
     after = after if is_lstm else (after,)
@@ -228,13 +232,6 @@ def _run(layer, inputs, index, sizes, state):
 
 
 def _run_lstm(layer, inputs, index, sizes, state):
-    if len(sizes) == 1:
-        # As in a running lesson: one step is not worth preparing the weights.
-        inputs = inputs if index is None else inputs[index]
-        weights = (layer.weight_ih_l0, layer.weight_hh_l0)
-        return torch.lstm_cell(
-            inputs, state, *weights, layer.bias_ih_l0, layer.bias_hh_l0
-        )
     double = inputs.new_ones(4 * layer.hidden_size, 1)
     double[2 * layer.hidden_size : 3 * layer.hidden_size] = 2
     gates = linear(
@@ -252,6 +249,7 @@ def _run_lstm(layer, inputs, index, sizes, state):
 _LENGTH_AT_ONCE = 512
 
 
+@torch.inference_mode()
 def predict_logits(network, data):
     """Predict each row.
 
@@ -274,6 +272,7 @@ def predict_logits(network, data):
     return logits
 
 
+@torch.inference_mode()
 def predict_all_skills(network, data):
     """Predict each skill at each row.
 
@@ -308,13 +307,12 @@ def _states_of_rows(network, data):
         for start in range(0, lengths[first], _LENGTH_AT_ONCE):
             left = lengths[first:last] - start
             going_on = slice(first, first + np.count_nonzero(left > 0))
-            with torch.inference_mode():
-                batch = data.batch(
-                    begins[going_on] + start,
-                    np.minimum(lengths[going_on] - start, _LENGTH_AT_ONCE),
-                )
-                states, state = network.states(batch, state)
-                yield batch, states[batch.places]
+            batch = data.batch(
+                begins[going_on] + start,
+                np.minimum(lengths[going_on] - start, _LENGTH_AT_ONCE),
+            )
+            states, state = network.states(batch, state)
+            yield batch, states[batch.places]
 
 
 # Histories whose state is remembered, of a few kilobytes each.

@@ -158,6 +158,27 @@ def test_parameters_of_training_reach_it():
     assert _losses(batch_size=len(X))[0] == _losses(batch_size=None)[0]
 
 
+@pytest.mark.parametrize(("cell", "n_interactions"), [("lstm", 1), ("gru", 40)])
+def test_fits_in_several_threads_are_bit_equal(cell, n_interactions):
+    """Gradients of a row that is looked up often are summed in one order."""
+    import torch
+
+    frame = make_student_responses(
+        2000 // n_interactions, n_interactions=n_interactions, random_state=0
+    ).frame
+    frame["skill"] %= 3
+    dkt = DKTClassifier(cell=cell, batch_size=None, **{**FIXED, "max_epochs": 4})
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fits = [clone(dkt).fit(frame, frame["response"]) for _ in range(4)]
+    finally:
+        torch.set_num_threads(n_threads)
+    assert len({tuple(fit.history_["train_loss"]) for fit in fits}) == 1
+    for fit in fits[1:]:
+        np.testing.assert_array_equal(_correct(fit, frame), _correct(fits[0], frame))
+
+
 def test_epochs_are_not_all_alike():
     still = _losses(learning_rate=1e-30, dropout=0.5)
     assert len(set(still)) == len(still)
