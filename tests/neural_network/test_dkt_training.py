@@ -167,7 +167,12 @@ def test_fits_in_several_threads_are_bit_equal(cell, n_interactions):
         2000 // n_interactions, n_interactions=n_interactions, random_state=0
     ).frame
     frame["skill"] %= 3
-    dkt = DKTClassifier(cell=cell, batch_size=None, **{**FIXED, "max_epochs": 4})
+    # Wide enough that torch shares the work among threads.
+    dkt = DKTClassifier(
+        cell=cell,
+        batch_size=None,
+        **{**FIXED, "max_epochs": 4, "hidden_layer_sizes": (200,)},
+    )
     n_threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
