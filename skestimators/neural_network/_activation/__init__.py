@@ -1,0 +1,1 @@
+"""Search for an activation function: operations, cells, networks and the search."""
