@@ -8,12 +8,21 @@ from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils import get_tags
 
+from skestimators import UnaryEdge
 from skestimators.utils import all_estimators
 
 KERAS = {"learning_rate": 0.05, "max_epochs": 20}
 KINDS = ("Classifier", "Regressor")
 
 INIT_PARAMS = {
+    "ActivationSearchNet": {
+        "search_space": UnaryEdge(operations=("relu", "tanh")),
+        "hidden_layer_sizes": (16,),
+        "search_epochs": 2,
+        "max_epochs": 30,
+        "batch_size": 16,
+        "learning_rate": 0.05,
+    },
     "BootstrapStackedLGBM": {"n_estimators": 5, "max_iter": 20, "min_child_samples": 5},
     "BootstrapStackedRegressor": {"estimator": Ridge(), "n_estimators": 5},
     "DKTClassifier": {

@@ -10,8 +10,11 @@ import pytest
 # Optional packages that are hidden together, the first of which errors name, and the
 # estimators that cannot be fitted and used on their small example without them.
 NEEDED = [
-    (["torch"], ["DKTClassifier", "ESMEmbedder", "TorchMLPRegressor"]),
-    (["skorch"], ["DKTClassifier", "TorchMLPRegressor"]),
+    (
+        ["torch"],
+        ["ActivationSearchNet", "DKTClassifier", "ESMEmbedder", "TorchMLPRegressor"],
+    ),
+    (["skorch"], ["ActivationSearchNet", "DKTClassifier", "TorchMLPRegressor"]),
     (["esm"], ["ESMEmbedder"]),
     (["lightgbm"], ["BootstrapStackedLGBM"]),
     (

@@ -1,5 +1,7 @@
 """Neural networks as estimators."""
 
+from skestimators.neural_network._activation.space import BinaryEdge, UnaryEdge
+from skestimators.neural_network._activation_search import ActivationSearchNet
 from skestimators.neural_network._dkt import DKTClassifier
 from skestimators.neural_network._keras_cnn import (
     KerasCNNClassifier,
@@ -12,10 +14,13 @@ from skestimators.neural_network._keras_ffnn import (
 from skestimators.neural_network._mlp import TorchMLPRegressor
 
 __all__ = [
+    "ActivationSearchNet",
+    "BinaryEdge",
     "DKTClassifier",
     "KerasCNNClassifier",
     "KerasCNNRegressor",
     "KerasFFNNClassifier",
     "KerasFFNNRegressor",
     "TorchMLPRegressor",
+    "UnaryEdge",
 ]

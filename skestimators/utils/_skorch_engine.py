@@ -6,10 +6,17 @@ from contextlib import suppress
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, GradientNormClipping, PassthroughScoring
-from torch.optim.swa_utils import AveragedModel
+from skorch.callbacks import PassthroughScoring
 
 from skestimators.utils._chunks import padded_chunks
+from skestimators.utils._skorch_callbacks import (
+    Averaging,
+    EarlyStopping,
+    EpochSteps,
+    SafeSteps,
+    Schedule,
+    StopTraining,
+)
 
 
 class TensorBatches:
@@ -56,7 +63,7 @@ class WeightedLoss(torch.nn.Module):
     Parameters
     ----------
     elementwise : callable
-        Takes output and target, returns a loss of the same shape.
+        Takes output and target, returns a loss for each row, or each value of it.
     """
 
     def __init__(self, elementwise):
@@ -67,7 +74,7 @@ class WeightedLoss(torch.nn.Module):
         """Return the scalar loss; `targets` is the pair (target, row weights)."""
         target, weight = targets
         loss = self.elementwise(output, target)
-        return (loss.flatten(1).mean(1) * weight).mean()
+        return (loss.reshape(len(loss), -1).mean(1) * weight).mean()
 
 
 class _Net(NeuralNet):
@@ -78,10 +85,7 @@ class _Net(NeuralNet):
 
     @property
     def _default_callbacks(self):
-        return [
-            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
-            ("valid_loss", PassthroughScoring(name="valid_loss")),
-        ]
+        return [("valid_loss", PassthroughScoring(name="valid_loss"))]
 
     def check_data(self, X, y=None):
         pass
@@ -96,123 +100,16 @@ class _Net(NeuralNet):
         # Batches are on the device, and need not be made of tensors alone.
         return self.module_(x) if self.module_.training else self.network.eval()(x)
 
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        self.latest_loss = super().get_loss(y_pred, y_true, *args, **kwargs)
+        return self.latest_loss
+
     @property
     def network(self):
         """The network to predict with."""
         if self.averaging is None:
             return self.module_
         return self.averaging.average.module
-
-
-class _StopTraining(Exception):
-    """Ends the loop in good order, told apart from the user's own Ctrl-C."""
-
-
-class _EarlyStopping(Callback):
-    """Notice when the validation loss no longer improves; restore the best epoch."""
-
-    def __init__(self, patience, tol):
-        self.patience = patience
-        self.tol = tol
-
-    def on_train_begin(self, net, **kwargs):
-        """Forget earlier epochs."""
-        self.best_weights = None
-
-    def on_epoch_end(self, net, **kwargs):
-        """Compare the epoch with those before it."""
-        losses = net.history[:, "valid_loss"]
-        if losses[-1] <= min(losses):
-            self.best_weights = copy.deepcopy(net.network.state_dict())
-        self.is_over = all(_without_improvement(losses, self.tol)[-self.patience :])
-
-    def on_train_end(self, net, **kwargs):
-        """Restore the weights of the best epoch."""
-        net.network.load_state_dict(self.best_weights)
-
-
-def _without_improvement(losses, tol):
-    """Tell which epochs were no better, by more than `tol`, than the best before."""
-    best = np.minimum.accumulate([np.inf, *losses])[:-1]
-    return np.asarray(losses) >= best - tol
-
-
-class _Averaging(Callback):
-    """Follow the weights with a moving average that forgets the first steps soon."""
-
-    def __init__(self, module, decay, n_averaged):
-        def follow(averages, weights, n_averaged):
-            n = float(n_averaged)
-            for average, weight in zip(averages, weights, strict=True):
-                average.lerp_(weight, 1 - min(decay, (1 + n) / (10 + n)))
-
-        self.average = AveragedModel(module, multi_avg_fn=follow)
-        self.average.n_averaged.fill_(n_averaged)
-
-    def on_train_begin(self, net, **kwargs):
-        """Let the average validate."""
-        net.averaging = self
-
-    def on_batch_end(self, net, training, **kwargs):
-        """Take in the new weights."""
-        if training:
-            self.average.update_parameters(net.module_)
-
-
-class _Schedule(Callback):
-    """Set the learning rate and the random numbers of each epoch.
-
-    The random numbers depend on the number of the epoch alone, so it does not matter to
-    an epoch whether those before it were run in the same call.
-    """
-
-    def __init__(self, learning_rate, decay, tol, seed, first_epoch, past_losses):
-        self.learning_rate = learning_rate
-        self.decay = decay
-        self.tol = tol
-        self.seed = seed
-        self.first_epoch = first_epoch
-        self.past_losses = past_losses
-
-    def on_epoch_begin(self, net, **kwargs):
-        """Set both."""
-        losses = [*self.past_losses]
-        losses += [e["valid_loss"] for e in net.history[:-1] if "valid_loss" in e]
-        n_decays = np.count_nonzero(_without_improvement(losses, self.tol))
-        for group in net.optimizer_.param_groups:
-            group["lr"] = self.learning_rate * self.decay**n_decays
-        epoch = self.first_epoch + len(net.history) - 1
-        seed = np.random.SeedSequence([self.seed, epoch]).generate_state(1)
-        torch.manual_seed(int(seed[0]))
-
-
-class _EpochSteps(Callback):
-    """Report every epoch as a step of the fit task, and stop when asked to."""
-
-    def __init__(self, early_stopping, task, fitted_attributes):
-        self.early_stopping = early_stopping
-        self.task = task
-        self.fitted_attributes = fitted_attributes
-
-    def on_epoch_begin(self, net, **kwargs):
-        """Begin a step."""
-        self.context = self.task.begin_step("epoch")
-
-    def on_epoch_end(self, net, **kwargs):
-        """End the step, unless the loss says that training has failed."""
-        epoch = net.history[-1]
-        # The loss is that before the last step.
-        norm = torch.nn.utils.get_total_norm(net.network.parameters())
-        if not np.isfinite(epoch["train_loss"]) or not norm.isfinite():
-            raise ValueError(
-                f"The training loss became {epoch['train_loss']} in epoch "
-                f"{epoch['epoch']}, and the norm of the weights {norm}. Lower "
-                f"learning_rate; if X or y hold large numbers, scale them "
-                f"(StandardScaler, TransformedTargetRegressor)."
-            )
-        asked = self.task.end(self.context, lambda: self.fitted_attributes(net.network))
-        if asked or (self.early_stopping and self.early_stopping.is_over):
-            raise _StopTraining
 
 
 def train(
@@ -225,8 +122,11 @@ def train(
     learning_rate,
     learning_rate_decay=1.0,
     weight_decay=0.0,
+    momentum=None,
     averaging=0.0,
     max_grad_norm=None,
+    roll_back=False,
+    callbacks=(),
     n_iter_no_change=10,
     tol=0.0,
     device,
@@ -235,9 +135,10 @@ def train(
     past_losses=(),
     state=None,
     task,
+    step_name="epoch",
     fitted_attributes,
 ):
-    """Train a network with Adam and return what happened.
+    """Train a network and return what happened.
 
     Parameters
     ----------
@@ -261,11 +162,14 @@ def train(
         Number of passes at the most.
 
     learning_rate, weight_decay : float
-        Adam's.
+        The optimizer's.
 
     learning_rate_decay : float, default=1.0
         What the learning rate is multiplied by after each epoch whose validation loss
         was not better by `tol` than all before it.
+
+    momentum : float or None, default=None
+        That of stochastic gradient descent; None takes Adam instead.
 
     averaging : float, default=0.0
         Decay, at each step, of the moving average of the weights that makes the network
@@ -273,6 +177,13 @@ def train(
 
     max_grad_norm : float or None, default=None
         Larger gradients, all together, are scaled down to this norm.
+
+    roll_back : bool, default=False
+        Whether to leave the network as it was where the loss of a batch, or a gradient,
+        is not finite, and count such steps.
+
+    callbacks : sequence of (str, skorch.callbacks.Callback), default=()
+        Further callbacks, called after those that set the random numbers.
 
     n_iter_no_change : int, default=10
         Patience in epochs.
@@ -298,6 +209,9 @@ def train(
     task : FitTask
         Hears of every epoch.
 
+    step_name : str, default="epoch"
+        What it calls an epoch.
+
     fitted_attributes : callable
         Takes the module as it stands after an epoch and returns the attributes that
         make the estimator ready to predict with it.
@@ -308,7 +222,8 @@ def train(
         What to predict with: `module`, or the average of its weights.
 
     history : dict of list of float
-        `"train_loss"` and, with validation, `"valid_loss"`, one value an epoch.
+        `"train_loss"` and, with validation, `"valid_loss"`, with `roll_back`
+        `"n_rolled_back"`, one value an epoch.
 
     state : dict
         To go on with, after the last epoch.
@@ -316,28 +231,30 @@ def train(
     Raises
     ------
     ValueError
-        If the training loss is not finite.
+        If the training loss is not finite, or no step of an epoch could be taken.
     """
-    schedule = _Schedule(
+    schedule = Schedule(
         learning_rate, learning_rate_decay, tol, seed, first_epoch, past_losses
     )
-    callbacks = [("schedule", schedule), ("clip", GradientNormClipping(max_grad_norm))]
+    safe_steps = SafeSteps(max_grad_norm, roll_back)
+    callbacks = [("schedule", schedule), ("safe_steps", safe_steps), *callbacks]
     if averaging:
         n_averaged = 0 if state is None else state["n_averaged"]
-        averaged = _Averaging(module.to(device), averaging, n_averaged)
+        averaged = Averaging(module.to(device), averaging, n_averaged)
         callbacks.append(("averaging", averaged))
     early_stopping = None
     if validation_batches is not None:
-        early_stopping = _EarlyStopping(n_iter_no_change, tol)
+        early_stopping = EarlyStopping(n_iter_no_change, tol)
         callbacks.append(("early_stopping", early_stopping))
-    steps = _EpochSteps(early_stopping, task, fitted_attributes)
+    steps = EpochSteps(step_name, early_stopping, task, fitted_attributes)
     callbacks.append(("steps", steps))
     net = _Net(
         module,
         criterion=criterion,
-        optimizer=torch.optim.Adam,
+        optimizer=torch.optim.Adam if momentum is None else torch.optim.SGD,
         optimizer__weight_decay=weight_decay,
         optimizer__fused=True,
+        **({} if momentum is None else {"optimizer__momentum": momentum}),
         lr=learning_rate,
         max_epochs=max_epochs,
         callbacks=callbacks,
@@ -349,11 +266,13 @@ def train(
         net.module_.load_state_dict(state["weights"])
     # Not net.fit: that swallows Ctrl-C and passes a half-trained network off as fitted.
     net.notify("on_train_begin", X=None, y=None)
-    with suppress(_StopTraining):
+    with suppress(StopTraining):
         net.fit_loop((batches, validation_batches))
     net.notify("on_train_end", X=None, y=None)
-    names = ["train_loss", "valid_loss"] if validation_batches else ["train_loss"]
-    history = {name: [float(v) for v in net.history[:, name]] for name in names}
+    names = ["train_loss", "valid_loss", "n_rolled_back"]
+    history = {
+        name: list(net.history[:, name]) for name in names if name in net.history[0]
+    }
     state = {
         "optimizer": net.optimizer_.state_dict(),
         "weights": net.module_.state_dict(),

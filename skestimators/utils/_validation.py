@@ -92,7 +92,14 @@ def check_layer_sizes(name, sizes):
 
 
 def validate_training_data(
-    estimator, X, y, sample_weight=None, groups=None, **check_params
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    groups=None,
+    *,
+    dtype=np.float32,
+    **check_params,
 ):
     """Validate what `fit` of a network is given.
 
@@ -102,7 +109,7 @@ def validate_training_data(
         Gets, or is checked against, `n_features_in_` and `feature_names_in_`.
 
     X : array-like of shape (n_samples, ...)
-        Features; converted to float32.
+        Features.
 
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
@@ -112,6 +119,9 @@ def validate_training_data(
 
     groups : array-like of shape (n_samples,) or None, default=None
         Group labels.
+
+    dtype : dtype or "numeric", default=float32
+        What `X` is converted to.
 
     **check_params : dict
         Passed on to `validate_data`.
@@ -128,7 +138,7 @@ def validate_training_data(
         length than the rest.
     """
     check_finite_target(y)
-    X, y = validate_data(estimator, X, y, dtype=np.float32, **check_params)
+    X, y = validate_data(estimator, X, y, dtype=dtype, **check_params)
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float32, ensure_non_negative=True
     )

@@ -15,6 +15,7 @@ def split_validation(
     groups=None,
     classes=None,
     unit="sample",
+    parameter="validation_fraction",
     random_state=None,
 ):
     """Hold out a fraction of the rows, or of the groups where there are any.
@@ -36,6 +37,9 @@ def split_validation(
 
     unit : str, default="sample"
         What errors call a row.
+
+    parameter : str, default="validation_fraction"
+        What errors call the fraction.
 
     random_state : int, RandomState instance or None, default=None
         Decides which rows are held out.
@@ -60,8 +64,8 @@ def split_validation(
         train, validation = next(split.split(np.empty(n_samples), classes, groups))
     except ValueError as error:
         raise ValueError(
-            f"Cannot hold out validation_fraction={validation_fraction} of {what}: "
-            f"{error} Pass more data or early_stopping=False."
+            f"Cannot hold out {parameter}={validation_fraction} of {what}: {error} "
+            f"Pass more data or early_stopping=False."
         ) from error
     return np.sort(train), np.sort(validation)
 

@@ -52,8 +52,10 @@ class Group:
             for choice, mine in zip(choices, left, strict=True)
         ]
         self.affine = affine
-        fixed = [(OPERATIONS[n].slope or 0.0, OPERATIONS[n].offset or 0.0) for n in affine]
-        self.fixed = torch.tensor(fixed, device=device).reshape(-1, 2)
+        operations = [OPERATIONS[n] for n in affine]
+        self.fixed = torch.tensor(
+            [(o.slope or 0.0, o.offset or 0.0) for o in operations], device=device
+        ).reshape(-1, 2)
 
 
 class Architecture:
@@ -90,8 +92,8 @@ class Architecture:
         groups = {}
         for choice in self.choices:
             # Binary operations may have a beta, of which each choice has its own.
-            binary = len(choice.inputs) == 2
-            groups.setdefault((choice.inputs, binary and choice.name), []).append(choice)
+            alone = choice.name if len(choice.inputs) == 2 else None
+            groups.setdefault((choice.inputs, alone), []).append(choice)
         self.groups = [Group(group, left, self.device) for group in groups.values()]
 
     def weights(self, group):
@@ -104,15 +106,20 @@ class Architecture:
         ]
         return torch.stack(rows).softmax(1)
 
-    def shrink(self, n_left):
-        """Leave so many operations to each choice, those of the largest alphas."""
-        left = {}
+    def shrink(self, power):
+        """Leave the operations of the largest alphas, n ** power out of n."""
         values = self.values()
+        left = {}
         for choice in self.choices:
-            order = (-values[choice.name]).argsort(kind="stable")[:n_left]
-            kept = [choice.operations[i] for i in sorted(order)]
-            left[choice.name] = [n for n in kept if n in self.left[choice.name]]
+            n_left = max(1, round(len(choice.operations) ** power))
+            order = np.argsort(-values[choice.name], kind="stable")[:n_left]
+            left[choice.name] = [choice.operations[i] for i in sorted(order)]
         self._keep(left)
+
+    def best(self):
+        """Return the operation of the largest alpha for each choice."""
+        values = self.values()
+        return {c.name: c.operations[values[c.name].argmax()] for c in self.choices}
 
     def values(self):
         """Return the alphas of each choice as an array, -inf for what was dropped."""
@@ -142,10 +149,10 @@ class MixedActivation(nn.Module):
         self.architecture = architecture
         self.betas = nn.ParameterDict(
             {
-                f"{choice.name}_{name}": torch.full((n_channels,), OPERATIONS[name].beta)
+                f"{choice.name}_{name}": torch.full((n_channels,), beta)
                 for choice in architecture.choices
                 for name in choice.operations
-                if OPERATIONS[name].beta is not None
+                if (beta := OPERATIONS[name].beta) is not None
             }
         )
 
@@ -161,7 +168,7 @@ class MixedActivation(nn.Module):
         return value
 
     def _mix(self, group, weights, inputs):
-        """Return the sums of a group, one after the other in the first dimension."""
+        """Return the sums of a group, in the first dimension."""
         n_curved = len(group.curved)
         total = 0
         if group.curved:
@@ -192,7 +199,7 @@ class MixedActivation(nn.Module):
         return slope * x + offset
 
     def _beta(self, group, name, x):
-        """Return beta of an operation for each choice of a group, to multiply x with."""
+        """Return beta of an operation for each choice, to be multiplied with x."""
         keys = [f"{choice.name}_{name}" for choice in group.choices]
         # A choice without the operation has no beta; its weight is zero.
         betas = [
@@ -222,17 +229,19 @@ class _WeightedSums(Function):
         weights, values, *tensors = ctx.saved_tensors
         _, _, by_weights, *needed = ctx.needs_input_grad
         gradient = gradient.flatten(1)
-        gradients = [torch.zeros_like(t) if n else None for t, n in zip(tensors, needed, strict=True)]
+        gradients = [
+            torch.zeros_like(tensor) if need else None
+            for tensor, need in zip(tensors, needed, strict=True)
+        ]
         if any(needed):
             upstream = (weights.T @ gradient).view_as(values)
             for i, (name, where) in enumerate(_arguments(ctx.names, ctx.n_inputs)):
                 arguments = (tensors[j] for j in where)
                 partials = OPERATIONS[name].partials(*arguments, values[i])
                 for j, partial in zip(where, partials, strict=True):
-                    if j < ctx.n_inputs:
-                        if needed[j]: gradients[j].addcmul_(upstream[i], partial)
-                    elif needed[j]:
-                        gradients[j] += (upstream[i] * partial).sum_to_size(tensors[j].shape)
+                    if needed[j]:
+                        term = upstream[i] * partial
+                        gradients[j] += term.sum_to_size(tensors[j].shape)
         by_weights = gradient @ values.flatten(1).T if by_weights else None
         return None, None, by_weights, *gradients
 

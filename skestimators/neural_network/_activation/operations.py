@@ -40,6 +40,8 @@ class Affine:
     slope: float | None
     offset: float | None
     beta: float | None = None
+    lower = -math.inf
+    upper = math.inf
 
 
 @dataclass(frozen=True)
@@ -64,21 +66,21 @@ class Smooth:
     upper: float = math.inf
     beta = None
 
-    @property
-    def is_bounded(self):
-        """Whether the domain has an end."""
-        return math.isfinite(self.lower) or math.isfinite(self.upper)
-
     def evaluate(self, x):
         """Return the value of the safe form."""
-        return self.value(x.clamp(self.lower, self.upper) if self.is_bounded else x)
+        return self.value(x.clamp(self.lower, self.upper) if has_ends(self) else x)
 
     def partials(self, x, y):
         """Return the derivative of the safe form, given its value, in a tuple."""
-        if not self.is_bounded:
+        if not has_ends(self):
             return (self.slope(x, y),)
         inside = x.clamp(self.lower, self.upper)
         return (self.slope(inside, y) * (inside == x),)
+
+
+def has_ends(operation):
+    """Tell whether the domain of a unary operation has an end."""
+    return math.isfinite(operation.lower) or math.isfinite(operation.upper)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,9 @@ def _gaussian(x):
 
 def _sinc_derivative(x, y):
     # (cos(pi x) - sinc(x)) / x, which is 0 at 0.
-    return torch.where(x.abs() < 1e-3, -math.pi**2 / 3 * x, (torch.cos(math.pi * x) - y) / x)
+    return torch.where(
+        x.abs() < 1e-3, -(math.pi**2) / 3 * x, (torch.cos(math.pi * x) - y) / x
+    )
 
 
 def _negative_part(x):
@@ -155,6 +159,26 @@ def _negative_part(x):
 
 def _hardswish_derivative(x, y):
     return torch.where(x.abs() < 3, x / 3 + 0.5, (x >= 3).to(x.dtype))
+
+
+def _silu_derivative(x, y):
+    gate = torch.sigmoid(x)
+    return gate + y * (1 - gate)
+
+
+def _gelu_derivative(x, y):
+    density = torch.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    return 0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * density
+
+
+def _add_partials(a, b, y):
+    one = torch.ones_like(y)
+    return one, one
+
+
+def _subtract_partials(a, b, y):
+    one = torch.ones_like(y)
+    return one, -one
 
 
 def _multiply(a, b, limit: float = LIMIT):
@@ -231,7 +255,9 @@ UNARY = {
     "zero": Affine(torch.zeros_like, 0.0, 0.0),
     "negative": Affine(torch.neg, -1.0, 0.0),
     "abs": Smooth(torch.abs, lambda x, y: x.sign()),
-    "square": Smooth(torch.square, lambda x, y: 2 * x, -math.sqrt(LIMIT), math.sqrt(LIMIT)),
+    "square": Smooth(
+        torch.square, lambda x, y: 2 * x, -math.sqrt(LIMIT), math.sqrt(LIMIT)
+    ),
     "cube": Smooth(_cube, lambda x, y: 3 * x * x, -math.cbrt(LIMIT), math.cbrt(LIMIT)),
     "sqrt": Smooth(torch.sqrt, lambda x, y: 0.5 / y, lower=0.001),
     "scale": Affine(_scale, None, 0.0, beta=1.0),
@@ -244,7 +270,9 @@ UNARY = {
     "cosh": Smooth(torch.cosh, lambda x, y: torch.sinh(x), -_SINH_END, _SINH_END),
     "tanh": Smooth(torch.tanh, lambda x, y: 1 - y * y),
     "asinh": Smooth(_asinh, lambda x, y: torch.rsqrt(x * x + 1), -1e9, 1e9),
-    "acosh": Smooth(_acosh, lambda x, y: torch.rsqrt(x * x - 1), lower=1.001, upper=1e9),
+    "acosh": Smooth(
+        _acosh, lambda x, y: torch.rsqrt(x * x - 1), lower=1.001, upper=1e9
+    ),
     "atan": Smooth(torch.atan, lambda x, y: 1 / (x * x + 1)),
     "sinc": Smooth(torch.sinc, _sinc_derivative),
     "relu": Smooth(torch.relu, lambda x, y: (x > 0).to(x.dtype)),
@@ -252,19 +280,17 @@ UNARY = {
     "sigmoid": Smooth(torch.sigmoid, lambda x, y: y * (1 - y)),
     "softplus": Smooth(functional.softplus, lambda x, y: torch.sigmoid(x)),
     "gaussian": Smooth(_gaussian, lambda x, y: -2 * x * y),
-    "erf": Smooth(
-        torch.erf, lambda x, y: 2 / math.sqrt(math.pi) * torch.exp(-x * x)
-    ),
+    "erf": Smooth(torch.erf, lambda x, y: 2 / math.sqrt(math.pi) * torch.exp(-x * x)),
     "constant": Affine(_constant, 0.0, None, beta=1.0),
-    "leaky_relu": Smooth(
-        functional.leaky_relu, lambda x, y: 0.01 + 0.99 * (x > 0)
-    ),
+    "leaky_relu": Smooth(functional.leaky_relu, lambda x, y: 0.01 + 0.99 * (x > 0)),
     "hardswish": Smooth(functional.hardswish, _hardswish_derivative),
+    "silu": Smooth(functional.silu, _silu_derivative),
+    "gelu": Smooth(functional.gelu, _gelu_derivative),
 }
 
 BINARY = {
-    "add": Binary(torch.add, lambda a, b, y: (torch.ones_like(a), torch.ones_like(b))),
-    "subtract": Binary(torch.sub, lambda a, b, y: (torch.ones_like(a), -torch.ones_like(b))),
+    "add": Binary(torch.add, _add_partials),
+    "subtract": Binary(torch.sub, _subtract_partials),
     "multiply": Binary(_multiply, _multiply_partials),
     "divide": Binary(_divide, _divide_partials),
     "minimum": Binary(torch.minimum, _minimum_partials),

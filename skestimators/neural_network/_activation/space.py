@@ -9,8 +9,8 @@ from skestimators.neural_network._activation.formulas import (
     UNARY_FORMULAS,
 )
 
-# These two are for spaces of whole activations; sums of others make them up, nearly.
-_NOT_IN_ALL = {"leaky_relu", "hardswish"}
+# These are compositions of others, for spaces of whole activations.
+_NOT_IN_ALL = {"leaky_relu", "hardswish", "silu", "gelu"}
 
 
 class _Edge:
@@ -64,8 +64,8 @@ class UnaryEdge(_Edge):
         (of x + 0.01), "exp", "sin", "cos", "sinh", "cosh", "tanh", "asinh", "acosh",
         "atan", "sinc" (sin(pi x) / (pi x)), "relu" (max(x, 0)), "negative_part"
         (min(x, 0)), "sigmoid", "softplus" (log(1 + exp(x))), "gaussian" (exp(-x^2)),
-        "erf", "constant" (beta). `"all"` are these; there are also "leaky_relu" and
-        "hardswish". beta is trained, with a value for each channel.
+        "erf", "constant" (beta). `"all"` are these; there are also "leaky_relu",
+        "hardswish", "silu" and "gelu". beta is trained, with a value for each channel.
 
     Raises
     ------
@@ -82,10 +82,10 @@ class UnaryEdge(_Edge):
 
     Notes
     -----
-    Every operation is finite for every input. Where its formula is not defined, too steep
-    or larger than 100, it stays as it is at the end of that domain: "square" beyond
-    10 in size, "cube" beyond 4.64, "exp" above 4.61, "sinh" and "cosh" beyond 5.30,
-    "sqrt" below 0.001, "log" below 0, "acosh" below 1.001.
+    Every operation is finite for every input. Where its formula is not
+    defined, too steep or larger than 100, it stays as it is at the end of that domain:
+    "square" beyond 10 in size, "cube" beyond 4.64, "exp" above 4.61, "sinh" and "cosh"
+    beyond 5.30, "sqrt" below 0.001, "log" below 0, "acosh" below 1.001.
 
     Examples
     --------
@@ -234,3 +234,27 @@ def _walk(edge, path):
 
 def _height(edge):
     return 0 if edge == "x" else 1 + max(map(_height, edge.inputs))
+
+
+def fixed_space(search_space, chosen):
+    """Leave to each choice in a space the operation that was chosen.
+
+    Parameters
+    ----------
+    search_space : str, UnaryEdge or BinaryEdge
+        A key of `SEARCH_SPACES`, or a space.
+
+    chosen : dict of str
+        Name of the operation of each choice.
+
+    Returns
+    -------
+    space : UnaryEdge or BinaryEdge
+        A space in which nothing is left to be searched.
+    """
+    made = {"x": "x"}
+    for choice in choices_of(search_space):
+        edge = UnaryEdge if len(choice.inputs) == 1 else BinaryEdge
+        inputs = (made[name] for name in choice.inputs)
+        made[choice.name] = edge(*inputs, (chosen[choice.name],))
+    return made[choice.name]

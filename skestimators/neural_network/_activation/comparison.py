@@ -1,0 +1,136 @@
+"""What the activation found is worth, against others with the same budget."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from skestimators.neural_network._activation.formulas import UNARY_FORMULAS
+from skestimators.neural_network._activation.space import (
+    UnaryEdge,
+    choices_of,
+    fixed_space,
+)
+from skestimators.utils._seeding import draw_seed
+from skestimators.utils._validation_split import split_validation
+
+
+def compare(estimator, chosen, training, test, *, baselines, n_repeats, random_state):
+    """Train a network with each activation, from several seeds.
+
+    Parameters
+    ----------
+    estimator : ActivationSearchNet
+        Its parameters are the budget.
+
+    chosen : dict of str
+        The operations that were found.
+
+    training : tuple of (X, y, groups)
+        What networks are trained on.
+
+    test : tuple of (X, y) or None
+        What they are scored on; None holds out a quarter of the training data, another
+        one for each seed.
+
+    baselines : sequence of str
+        Names of unary operations, and `"random"`.
+
+    n_repeats : int
+        Number of seeds.
+
+    random_state : int, RandomState instance or None
+        Decides the seeds.
+
+    Returns
+    -------
+    table : DataFrame
+        One row an activation.
+    """
+    check_baselines(baselines)
+    space = estimator.search_space
+    random_state = check_random_state(random_state)
+    scores = {name: [] for name in ("found", *baselines)}
+    expressions = {}
+    for _ in range(n_repeats):
+        seed = draw_seed(random_state)
+        learned, tested = training, test
+        if test is None:
+            learned, tested = _split(*training, seed)
+        for name in scores:
+            if name == "found":
+                fixed = fixed_space(space, chosen)
+            elif name == "random":
+                fixed = fixed_space(space, _random_choice(space, seed))
+            else:
+                fixed = UnaryEdge(operations=(name,))
+            network = clone(estimator).set_params(
+                search_space=fixed, random_state=seed, warm_start=False
+            )
+            X, y, groups = learned
+            network.fit(X, y, groups=groups)
+            scores[name].append(network.score(*tested))
+            expressions.setdefault(name, []).append(network.expression_)
+    return _table(scores, expressions)
+
+
+def check_baselines(baselines):
+    """Check that all names are known.
+
+    Parameters
+    ----------
+    baselines : sequence of str
+        The names.
+
+    Raises
+    ------
+    ValueError
+        If one is no unary operation, nor `"random"`.
+    """
+    known = ("random", *UNARY_FORMULAS)
+    for name in baselines:
+        if name not in known:
+            raise ValueError(f"baselines has {name!r}; there are {', '.join(known)}.")
+
+
+def _split(X, y, groups, seed):
+    train, test = split_validation(
+        len(y),
+        validation_fraction=0.25,
+        groups=groups,
+        classes=np.unique(y, return_inverse=True)[1],
+        parameter="a test set of",
+        random_state=seed,
+    )
+    kept = None if groups is None else groups[train]
+    return (_take(X, train), y[train], kept), (_take(X, test), y[test])
+
+
+def _take(X, rows):
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def _random_choice(search_space, seed):
+    rng = np.random.default_rng(seed)
+    return {
+        choice.name: str(rng.choice(choice.operations))
+        for choice in choices_of(search_space)
+    }
+
+
+def _table(scores, expressions):
+    import pandas as pd
+
+    values = np.array(list(scores.values()))
+    n_repeats = values.shape[1]
+    error = np.full(len(values), np.nan)
+    if n_repeats > 1:
+        error = values.std(axis=1, ddof=1) / np.sqrt(n_repeats)
+    return pd.DataFrame(
+        {
+            "expression": ["; ".join(dict.fromkeys(e)) for e in expressions.values()],
+            "mean_score": values.mean(axis=1),
+            "standard_error": error,
+            **{f"score_{i}": values[:, i] for i in range(n_repeats)},
+        },
+        index=pd.Index(scores, name="activation"),
+    )

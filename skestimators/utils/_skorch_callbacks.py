@@ -1,0 +1,176 @@
+"""What skorch calls while it trains: short hooks, each for one thing."""
+
+import copy
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from torch.optim.swa_utils import AveragedModel
+
+
+class StopTraining(Exception):
+    """Ends the loop in good order, told apart from the user's own Ctrl-C."""
+
+
+class EarlyStopping(Callback):
+    """Notice when the validation loss no longer improves; restore the best epoch."""
+
+    def __init__(self, patience, tol):
+        self.patience = patience
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget earlier epochs."""
+        self.best_weights = None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch with those before it."""
+        losses = net.history[:, "valid_loss"]
+        if losses[-1] <= min(losses):
+            self.best_weights = copy.deepcopy(net.network.state_dict())
+        self.is_over = all(_without_improvement(losses, self.tol)[-self.patience :])
+
+    def on_train_end(self, net, **kwargs):
+        """Restore the weights of the best epoch."""
+        net.network.load_state_dict(self.best_weights)
+
+
+def _without_improvement(losses, tol):
+    """Tell which epochs were no better, by more than `tol`, than the best before."""
+    best = np.minimum.accumulate([np.inf, *losses])[:-1]
+    return np.asarray(losses) >= best - tol
+
+
+class Averaging(Callback):
+    """Follow the weights with a moving average that forgets the first steps soon."""
+
+    def __init__(self, module, decay, n_averaged):
+        def follow(averages, weights, n_averaged):
+            n = float(n_averaged)
+            for average, weight in zip(averages, weights, strict=True):
+                average.lerp_(weight, 1 - min(decay, (1 + n) / (10 + n)))
+
+        self.average = AveragedModel(module, multi_avg_fn=follow)
+        self.average.n_averaged.fill_(n_averaged)
+
+    def on_train_begin(self, net, **kwargs):
+        """Let the average validate."""
+        net.averaging = self
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Take in the new weights."""
+        if training:
+            self.average.update_parameters(net.module_)
+
+
+class Schedule(Callback):
+    """Set the learning rate and the random numbers of each epoch.
+
+    The random numbers depend on the number of the epoch alone, so it does not matter to
+    an epoch whether those before it were run in the same call.
+    """
+
+    def __init__(self, learning_rate, decay, tol, seed, first_epoch, past_losses):
+        self.learning_rate = learning_rate
+        self.decay = decay
+        self.tol = tol
+        self.seed = seed
+        self.first_epoch = first_epoch
+        self.past_losses = past_losses
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Set both."""
+        losses = [*self.past_losses]
+        losses += [e["valid_loss"] for e in net.history[:-1] if "valid_loss" in e]
+        n_decays = np.count_nonzero(_without_improvement(losses, self.tol))
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self.learning_rate * self.decay**n_decays
+        epoch = self.first_epoch + len(net.history) - 1
+        seed = np.random.SeedSequence([self.seed, epoch]).generate_state(1)
+        torch.manual_seed(int(seed[0]))
+
+
+class SafeSteps(Callback):
+    """Scale down large gradients, and count what a step may not be taken with.
+
+    Parameters
+    ----------
+    max_norm : float or None
+        Larger gradients, all together, are scaled down to this norm.
+
+    roll_back : bool
+        Whether to leave the network as it was, buffers included, where the loss or a
+        gradient is not finite. The epoch's loss is that of the other steps.
+    """
+
+    def __init__(self, max_norm, roll_back):
+        self.max_norm = max_norm
+        self.roll_back = roll_back
+
+    def on_batch_begin(self, net, training, **kwargs):
+        """Remember the buffers, which the forward pass may change."""
+        self.is_finite = True
+        if training and self.roll_back:
+            self.buffers = [buffer.clone() for buffer in net.module_.buffers()]
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        """Scale or drop the gradients; the optimizer passes over what has none."""
+        if self.max_norm is None and not self.roll_back:
+            return
+        parameters = [p for _, p in named_parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
+        self.is_finite = bool(net.latest_loss.isfinite() and norm.isfinite())
+        if self.roll_back and not self.is_finite:
+            for parameter in parameters:
+                parameter.grad = None
+            for buffer, before in zip(net.module_.buffers(), self.buffers, strict=True):
+                buffer.copy_(before)
+        elif self.max_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.max_norm, norm)
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Mark a step that was not taken."""
+        if training and self.roll_back:
+            net.history.record_batch("rolled_back", not self.is_finite)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Average the losses of the steps that were taken, and count the others."""
+        batches = net.history[-1]["batches"]
+        batches = [batch for batch in batches if "train_loss" in batch]
+        taken = [batch for batch in batches if not batch.get("rolled_back")]
+        losses = [batch["train_loss"] for batch in taken]
+        sizes = [batch["train_batch_size"] for batch in taken]
+        loss = np.average(losses, weights=sizes) if taken else np.nan
+        net.history.record("train_loss", float(loss))
+        if self.roll_back:
+            net.history.record("n_rolled_back", len(batches) - len(taken))
+
+
+class EpochSteps(Callback):
+    """Report every epoch as a step of the fit task, and stop when asked to."""
+
+    def __init__(self, name, early_stopping, task, fitted_attributes):
+        self.name = name
+        self.early_stopping = early_stopping
+        self.task = task
+        self.fitted_attributes = fitted_attributes
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Begin a step."""
+        self.context = self.task.begin_step(self.name)
+
+    def on_epoch_end(self, net, **kwargs):
+        """End the step, unless the loss says that training has failed."""
+        epoch = net.history[-1]
+        # The loss is that before the last step.
+        norm = torch.nn.utils.get_total_norm(net.network.parameters())
+        if not np.isfinite(epoch["train_loss"]) or not norm.isfinite():
+            raise ValueError(
+                f"The training loss became {epoch['train_loss']} in epoch "
+                f"{epoch['epoch']}, and the norm of the weights {norm}. Lower "
+                f"learning_rate; if X or y hold large numbers, scale them "
+                f"(StandardScaler, TransformedTargetRegressor)."
+            )
+        asked = self.task.end(self.context, lambda: self.fitted_attributes(net.network))
+        if asked or (self.early_stopping and self.early_stopping.is_over):
+            raise StopTraining
