@@ -38,10 +38,11 @@ class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     hidden_layer_sizes : sequence of int, default=(512, 512, 256, 64)
         Number of units in each hidden layer.
 
-    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"} or callable, \
-            default="relu"
-        Activation after each hidden layer. A callable takes nothing and returns a new
-        :class:`torch.nn.Module`.
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, \
+            torch.nn.Module or callable, default="relu"
+        Activation after each hidden layer. Of a module, such as the `activation_` of
+        :class:`ActivationSearchNet`, each layer trains a copy; any other callable takes
+        nothing and returns a new module.
 
     dropout : float, default=0.0
         Share of the hidden units dropped in training, in [0, 1).

@@ -1,5 +1,7 @@
 """The multilayer perceptron as a torch module."""
 
+import copy
+from functools import partial
 from itertools import pairwise
 
 from torch import nn
@@ -28,8 +30,9 @@ def build_mlp(n_features, hidden_layer_sizes, n_outputs, *, activation, dropout)
     n_outputs : int
         Number of outputs; the last layer is linear.
 
-    activation : str or callable
-        A key of `ACTIVATIONS`, or a callable that returns a new module.
+    activation : str, torch.nn.Module or callable
+        A key of `ACTIVATIONS`, a module that each layer gets a copy of, or a callable
+        that returns a new module.
 
     dropout : float
         Share of the hidden units dropped during training.
@@ -40,6 +43,8 @@ def build_mlp(n_features, hidden_layer_sizes, n_outputs, *, activation, dropout)
         Maps (n_samples, n_features) to (n_samples, n_outputs).
     """
     make_activation = ACTIVATIONS.get(activation, activation)
+    if isinstance(activation, nn.Module):
+        make_activation = partial(copy.deepcopy, activation)
     widths = [n_features, *hidden_layer_sizes]
     layers = []
     for n_in, n_out in pairwise(widths):
