@@ -130,7 +130,7 @@ def _places(network):
 
 
 def _per_channel(beta, x):
-    return beta.view([-1] + [1] * (x.dim() - 2))
+    return beta.view(([-1] + [1] * (x.dim() - 2))[: x.dim()])
 
 
 class _Input(nn.Module):

@@ -40,6 +40,8 @@ def check_rows(estimator, X, *beside, reset):
         If the shape does not fit, or values of images are out of range.
     """
     shape = _image_shape(estimator.image_shape)
+    if shape is None and not reset and len(estimator.input_shape_) == 3:
+        shape = estimator.input_shape_
     n_dimensions = len(_shape(X))
     is_table = shape is None and n_dimensions != 4
     if not is_table:
@@ -70,13 +72,13 @@ def _check_shape(estimator, shape, X, reset):
     given = _shape(X)[1:]
     if len(given) not in (1, 3):
         raise ValueError(
-            f"Found array with dim {1 + len(given)}, but images have 4 dimensions, or 2 "
-            "if they are flattened."
+            f"Found array with dim {1 + len(given)}, but images have 4 dimensions, "
+            "or 2 if they are flattened."
         )
     if shape is not None and given not in (shape, (int(np.prod(shape)),)):
         raise ValueError(
-            f"X has rows of shape {given}, but image_shape={estimator.image_shape} "
-            f"needs {shape} or, flattened, ({np.prod(shape)},)."
+            f"X has rows of shape {given}, but images are of shape {shape} or, "
+            f"flattened, ({np.prod(shape)},); see image_shape."
         )
     shape = shape or given
     if not reset and shape != estimator.input_shape_:

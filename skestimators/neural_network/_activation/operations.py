@@ -18,6 +18,8 @@ from torch.nn import functional
 LIMIT = 100.0
 # Added to the argument of the logarithm, and to the square of a divisor.
 EPSILON = 0.01
+# Its square is finite in float32; what is beyond is as good as infinite.
+_FAR = 1e9
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def _asinh(x):
     # Several times faster than torch's own on a CPU, which is not vectorised.
     a = x.abs()
     square = a * a
-    return torch.copysign(torch.log1p(a + square / (1 + torch.sqrt(1 + square))), x)
+    y = torch.copysign(torch.log1p(a + square / (1 + torch.sqrt(1 + square))), x)
+    # There the formula is exact too, but would have no slope at 0.
+    return torch.where(a < 1e-4, x - x * square / 6, y)
 
 
 def _acosh(x):
@@ -190,14 +194,16 @@ def _multiply_partials(a, b, y):
     return b * inside, a * inside
 
 
-def _divide(a, b, epsilon: float = EPSILON):
-    return a * b / (b * b + epsilon)
+def _divide(a, b, epsilon: float = EPSILON, far: float = _FAR):
+    b = torch.clamp(b, -far, far)
+    return a * (b / (b * b + epsilon))
 
 
 def _divide_partials(a, b, y):
-    square = b * b
+    near = b.clamp(-_FAR, _FAR)
+    square = near * near
     scale = 1 / (square + EPSILON)
-    return b * scale, a * (EPSILON - square) * scale * scale
+    return near * scale, a * ((EPSILON - square) * scale * scale) * (near == b)
 
 
 def _minimum_partials(a, b, y):
@@ -219,12 +225,13 @@ def _gate_partials(a, b, y):
     return y * (1 - gate), gate
 
 
-def _rbf(a, b, beta):
-    return torch.exp(-beta.abs() * (a - b).square())
+def _rbf(a, b, beta, far: float = _FAR):
+    difference = torch.clamp(a - b, -far, far)
+    return torch.exp(-beta.abs() * difference.square())
 
 
 def _rbf_partials(a, b, beta, y):
-    difference = a - b
+    difference = (a - b).clamp(-_FAR, _FAR)
     by_a = -2 * beta.abs() * difference * y
     return by_a, -by_a, -beta.sign() * difference.square() * y
 
@@ -269,20 +276,20 @@ UNARY = {
     "sinh": Smooth(torch.sinh, lambda x, y: torch.cosh(x), -_SINH_END, _SINH_END),
     "cosh": Smooth(torch.cosh, lambda x, y: torch.sinh(x), -_SINH_END, _SINH_END),
     "tanh": Smooth(torch.tanh, lambda x, y: 1 - y * y),
-    "asinh": Smooth(_asinh, lambda x, y: torch.rsqrt(x * x + 1), -1e9, 1e9),
-    "acosh": Smooth(
-        _acosh, lambda x, y: torch.rsqrt(x * x - 1), lower=1.001, upper=1e9
-    ),
+    "asinh": Smooth(_asinh, lambda x, y: torch.rsqrt(x * x + 1), -_FAR, _FAR),
+    "acosh": Smooth(_acosh, lambda x, y: torch.rsqrt(x * x - 1), 1.001, _FAR),
     "atan": Smooth(torch.atan, lambda x, y: 1 / (x * x + 1)),
     "sinc": Smooth(torch.sinc, _sinc_derivative),
     "relu": Smooth(torch.relu, lambda x, y: (x > 0).to(x.dtype)),
-    "negative_part": Smooth(_negative_part, lambda x, y: (x < 0).to(x.dtype)),
+    "negative_part": Smooth(_negative_part, lambda x, y: (x <= 0).to(x.dtype)),
     "sigmoid": Smooth(torch.sigmoid, lambda x, y: y * (1 - y)),
     "softplus": Smooth(functional.softplus, lambda x, y: torch.sigmoid(x)),
     "gaussian": Smooth(_gaussian, lambda x, y: -2 * x * y),
     "erf": Smooth(torch.erf, lambda x, y: 2 / math.sqrt(math.pi) * torch.exp(-x * x)),
     "constant": Affine(_constant, 0.0, None, beta=1.0),
-    "leaky_relu": Smooth(functional.leaky_relu, lambda x, y: 0.01 + 0.99 * (x > 0)),
+    "leaky_relu": Smooth(
+        functional.leaky_relu, lambda x, y: 0.01 + 0.99 * (x > 0).to(x.dtype)
+    ),
     "hardswish": Smooth(functional.hardswish, _hardswish_derivative),
     "silu": Smooth(functional.silu, _silu_derivative),
     "gelu": Smooth(functional.gelu, _gelu_derivative),

@@ -75,10 +75,10 @@ class ArchitectureSteps(Callback):
         step = self._second_order if self.second_order else self._first_order
         loss, gradients = step(net, rows, batch)
         norm = torch.nn.utils.get_total_norm(gradients)
+        for buffer, before in zip(net.module_.buffers(), buffers, strict=True):
+            buffer.copy_(before)
         if not (loss.isfinite() and norm.isfinite()):
             self.n_rolled_back += 1
-            for buffer, before in zip(net.module_.buffers(), buffers, strict=True):
-                buffer.copy_(before)
             return
         for alpha, gradient in zip(self.alphas, gradients, strict=True):
             alpha.grad = gradient
@@ -118,12 +118,15 @@ class ArchitectureSteps(Callback):
         gradients = _gradients(loss, [*self.alphas, *weights])
         by_alphas = gradients[: len(self.alphas)]
         by_weights = gradients[len(self.alphas) :]
-        size = _STEP / torch.nn.utils.get_total_norm(by_weights)
+        norm = torch.nn.utils.get_total_norm(by_weights)
+        size = _STEP / norm.clamp(min=torch.finfo(norm.dtype).tiny ** 0.5)
         differences = []
         for sign in (1, -1):
             _move(weights, before, sign * size, by_weights)
             differences.append(_gradients(_loss(net, batch), self.alphas))
-        _move(weights, before, 0, by_weights)
+        with torch.no_grad():
+            for weight, at in zip(weights, before, strict=True):
+                weight.copy_(at)
         _set_requires_grad(self.alphas, False)
         return loss.detach(), [
             direct - rate * (ahead - behind) / (2 * size)
