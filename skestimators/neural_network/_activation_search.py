@@ -30,8 +30,8 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
     The activation is a composition of simple functions, such as ``max(x, 0) *
     sigmoid(x)``. In the search each choice among operations is a sum of all of them,
     weighted by a softmax over trainable alphas; alphas and weights take gradient steps
-    in turn, on different rows [1]_. Then the operations of the largest alphas are
-    chosen, and a network with that activation is trained from the start, on all rows.
+    in turn, on different rows [1]_. Of the compositions of the largest alphas the best
+    is chosen, and a network that has it is trained from the start, on all rows.
 
     `X` is images, for which the network is a small LeNet with the activation before its
     last layer; or a table, for which it is a multilayer perceptron; or anything else
@@ -89,6 +89,12 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         With more stages than one the search drops operations at the end of each, those
         of the smallest alphas: of n, n ** (1 - s / `n_search_stages`) are left after s
         stages.
+
+    n_candidates : int, default=8
+        Number of compositions of the largest alphas, among which the one that does best
+        is taken: each is trained for `max_epochs` / 5 epochs on the rows for the
+        weights, and scored on those for the alphas, as in [1]_. 1 takes that of the
+        largest alpha in each choice.
 
     compile : bool, default=False
         Whether to compile the network for the search. It takes half a minute or more at
@@ -236,6 +242,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         "arch_fraction": [Interval(Real, 0, 1, closed="neither")],
         "second_order": ["boolean"],
         "n_search_stages": _WHOLE,
+        "n_candidates": _WHOLE,
         "compile": ["boolean"],
         "warm_start": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -260,6 +267,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         arch_fraction=0.5,
         second_order=False,
         n_search_stages=1,
+        n_candidates=8,
         compile=False,
         warm_start=False,
         class_weight=None,
@@ -286,6 +294,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         self.arch_fraction = arch_fraction
         self.second_order = second_order
         self.n_search_stages = n_search_stages
+        self.n_candidates = n_candidates
         self.compile = compile
         self.warm_start = warm_start
         self.class_weight = class_weight

@@ -63,9 +63,12 @@ def split_validation(
     try:
         train, validation = next(split.split(np.empty(n_samples), classes, groups))
     except ValueError as error:
+        advice = "Pass more data."
+        if parameter == "validation_fraction":
+            advice = "Pass more data or early_stopping=False."
         raise ValueError(
             f"Cannot hold out {parameter}={validation_fraction} of {what}: {error} "
-            f"Pass more data or early_stopping=False."
+            f"{advice}"
         ) from error
     return np.sort(train), np.sort(validation)
 

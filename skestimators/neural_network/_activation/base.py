@@ -46,8 +46,8 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         )
         weight, rows, y, groups = drop_weightless(weight, rows, y, groups)
         labels = self._encode(y, reset=not go_on)
-        weight = weight * compute_sample_weight(self.class_weight, y)
-        if weight.min() < 0 or not weight.any():
+        factor = weight * compute_sample_weight(self.class_weight, y)
+        if factor.min() < 0 or not factor.any():
             raise ValueError(
                 f"class_weight={self.class_weight} must not be negative, nor zero for "
                 f"all rows."
@@ -59,21 +59,22 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             self.device_ = resolve_device(self.device)
             self.input_shape_ = rows.shape[1:]
         train, held_out = self._split(labels, groups)
-        n_search_epochs = 0 if go_on else self.search_epochs
         with (
             fit_task(
                 self,
-                max_steps=n_search_epochs + self.max_epochs,
+                max_steps=self._max_steps(go_on),
                 X=rows,
                 y=y,
                 metadata={"sample_weight": None if sample_weight is None else weight},
             ) as task,
             torch_seed(self._seed),
         ):
-            data = self._tensors(rows, labels, weight / weight.mean())
+            data = self._tensors(rows, labels, factor / factor.mean())
             tested = np.arange(len(y)) if held_out is None else held_out
             if not go_on:
-                sides = self._split_search(train, labels, groups)
+                sides = train, train
+                if self._has_choices():
+                    sides = self._split_search(train, labels, groups)
                 self._search(data, *sides, tested, task)
             self._train(data, train, held_out, go_on, task)
             if not go_on:
@@ -81,6 +82,16 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
                 self.discretization_["retrained"] = accuracy
             self._describe(data[0][train[:_N_ROWS]], warn=bool(self.search_history_))
         return self
+
+    def _max_steps(self, go_on):
+        """Return the number of epochs of all kinds at the most."""
+        if go_on or not self._has_choices():
+            return self.max_epochs
+        candidates = self.n_candidates * self._n_candidate_epochs()
+        return self.search_epochs + candidates + self.max_epochs
+
+    def _has_choices(self):
+        return any(len(c.operations) > 1 for c in choices_of(self.search_space))
 
     def _encode(self, y, *, reset):
         check_classification_targets(y)
@@ -134,7 +145,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         import torch
 
         return [
-            torch.as_tensor(
+            torch.tensor(
                 array,
                 dtype=torch.float32 if array.dtype.kind == "f" else None,
                 device=self.device_,
@@ -187,6 +198,9 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
 
     def _search(self, data, weight_rows, arch_rows, tested, task):
         """Find the operations, and note how the search went."""
+        from skestimators.neural_network._activation.candidates import (
+            best_compositions,
+        )
         from skestimators.neural_network._activation.cells import (
             Architecture,
             MixedActivation,
@@ -208,7 +222,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             stage_ends=stage_ends(self.n_search_stages, self.search_epochs),
         )
         self.search_history_ = {}
-        if any(len(choice.operations) > 1 for choice in choices):
+        if self._has_choices():
             if self.compile:
                 network.compile()
             network, history, _ = self._train_network(
@@ -225,10 +239,38 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             for choice in choices
         }
         self.operations_ = {choice.name: choice.operations for choice in choices}
-        self._chosen = architecture.best()
+        candidates = best_compositions(choices, steps.values[-1], self.n_candidates)
+        self._chosen = self._choose(candidates, data, weight_rows, arch_rows, task)
         self.discretization_ = {"mixed": self._accuracy(network, data, tested)}
-        architecture.shrink(0)
+        architecture.keep({name: [chosen] for name, chosen in self._chosen.items()})
         self.discretization_["discretized"] = self._accuracy(network, data, tested)
+
+    def _choose(self, candidates, data, weight_rows, arch_rows, task):
+        """Return the candidate that does best on other rows after a short training."""
+        if len(candidates) == 1:
+            return candidates[0]
+        losses = []
+        for chosen in candidates:
+            _, history, _ = self._train_network(
+                self._build_with(chosen),
+                self._batches(data, weight_rows),
+                self._batches(data, arch_rows, shuffle=False),
+                max_epochs=self._n_candidate_epochs(),
+                n_iter_no_change=self.max_epochs,
+                task=task,
+                step_name="candidate epoch",
+            )
+            losses.append(min(history["valid_loss"]))
+        return candidates[np.nanargmin(losses)]
+
+    def _n_candidate_epochs(self):
+        return -(-self.max_epochs // 5)
+
+    def _build_with(self, chosen):
+        from skestimators.neural_network._activation.found import Activation
+
+        choices = choices_of(self.search_space)
+        return self._build(lambda n: Activation(choices, chosen, n))
 
     def _accuracy(self, network, data, rows):
         from skestimators.utils._skorch_engine import predict
@@ -240,15 +282,12 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
 
     def _train(self, data, train, held_out, go_on, task):
         """Train the network that has the chosen activation."""
-        from skestimators.neural_network._activation.found import Activation
-
         if go_on:
             # A copy, so that an interruption leaves the network there is as it was.
             network = copy.deepcopy(self.network_)
             state, n_before, before = self._training_state, self.n_iter_, self.history_
         else:
-            choices = choices_of(self.search_space)
-            network = self._build(lambda n: Activation(choices, self._chosen, n))
+            network = self._build_with(self._chosen)
             state, n_before, before = None, 0, {}
         if held_out is not None:
             held_out = self._batches(data, held_out, shuffle=False)

@@ -85,9 +85,10 @@ class Architecture:
             .requires_grad_()
             for choice in choices
         }
-        self._keep({choice.name: choice.operations for choice in choices})
+        self.keep({choice.name: choice.operations for choice in choices})
 
-    def _keep(self, left):
+    def keep(self, left):
+        """Drop all operations but those named, for each choice."""
         self.left = left
         groups = {}
         for choice in self.choices:
@@ -114,12 +115,7 @@ class Architecture:
             n_left = max(1, round(len(choice.operations) ** power))
             order = np.argsort(-values[choice.name], kind="stable")[:n_left]
             left[choice.name] = [choice.operations[i] for i in sorted(order)]
-        self._keep(left)
-
-    def best(self):
-        """Return the operation of the largest alpha for each choice."""
-        values = self.values()
-        return {c.name: c.operations[values[c.name].argmax()] for c in self.choices}
+        self.keep(left)
 
     def values(self):
         """Return the alphas of each choice as an array, -inf for what was dropped."""

@@ -98,7 +98,7 @@ def _split(X, y, groups, seed):
         validation_fraction=0.25,
         groups=groups,
         classes=np.unique(y, return_inverse=True)[1],
-        parameter="a test set of",
+        parameter="the test share",
         random_state=seed,
     )
     kept = None if groups is None else groups[train]

@@ -47,7 +47,7 @@ def check_rows(estimator, X, *beside, reset):
     if not is_table:
         shape = _check_shape(estimator, shape, X, reset)
         # A feature is a value of an image, whether it was flattened before or not.
-        X = np.reshape(X, (len(X), -1)) if n_dimensions == 4 else X
+        X = np.reshape(X, (len(X), int(np.prod(shape)))) if n_dimensions == 4 else X
     elif n_dimensions == 3:
         raise ValueError(
             "Found array with dim 3. Images are arrays of shape (n_samples, height, "
@@ -111,10 +111,11 @@ def _check_values(images):
     integers = images.dtype.kind in "iub"
     upper = 255 if integers else 1
     low, high = images.min(), images.max()
-    if low < 0 or high > upper:
+    # Scaled images may be beyond by rounding.
+    if low < -1e-6 or high > upper + 1e-6:
         raise ValueError(
             f"Images must be integers from 0 to 255, or floats from 0 to 1; got "
             f"{images.dtype} from {low} to {high}. Divide by the largest value there "
-            "can be, or pass uint8."
+            "can be, pass uint8, or clip what a scaler gives."
         )
     return images.astype(np.uint8 if integers else np.float32, copy=False)

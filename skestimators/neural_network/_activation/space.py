@@ -1,5 +1,6 @@
 """Search spaces: which operations an activation may be composed of, and how."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import count
@@ -18,22 +19,28 @@ class _Edge:
 
     def _check(self, known):
         for given in self.inputs:
-            if given != "x" and not isinstance(given, _Edge):
+            if not (
+                isinstance(given, _Edge) or (isinstance(given, str) and given == "x")
+            ):
                 raise TypeError(
                     f"The input of {type(self).__name__} must be 'x' or another edge, "
                     f"got {given!r}."
                 )
-        if self.operations == "all":
+        names = self.operations
+        if isinstance(names, str) and names == "all":
             names = tuple(name for name in known if name not in _NOT_IN_ALL)
             object.__setattr__(self, "operations", names)
             return
-        names = self.operations
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        if (
+            isinstance(names, str)
+            or not isinstance(names, Iterable)
+            or not all(isinstance(name, str) for name in names)
+        ):
             raise TypeError(
                 f"operations of {type(self).__name__} must be 'all' or a sequence of "
                 f"names, got {names!r}."
             )
-        object.__setattr__(self, "operations", tuple(names))
+        object.__setattr__(self, "operations", tuple(map(str, names)))
         if not self.operations:
             raise ValueError(f"{type(self).__name__} has no operations to choose from.")
         if len(set(self.operations)) < len(self.operations):
