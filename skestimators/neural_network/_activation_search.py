@@ -163,7 +163,8 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
     discretization_ : dict of float
         Accuracies on the held-out rows, or on all if there are none: `"mixed"`, of the
         network after the search; `"discretized"`, of the same with the chosen
-        operations alone; `"retrained"`, of `network_` after the first fit.
+        operations alone; `"retrained"`, of `network_`. The former two are missing if
+        there was nothing to choose.
 
     activation_inputs_ : ndarray of float32 of shape (n_values,)
         At most 10,000 values that the activations in `network_` were fed with, by rows

@@ -8,6 +8,10 @@ from skorch.callbacks import Callback
 from torch.optim.swa_utils import AveragedModel
 
 
+class DivergenceError(ValueError):
+    """Training has led to a loss or to weights that are not finite."""
+
+
 class StopTraining(Exception):
     """Ends the loop in good order, told apart from the user's own Ctrl-C."""
 
@@ -165,7 +169,7 @@ class EpochSteps(Callback):
         # The loss is that before the last step.
         norm = torch.nn.utils.get_total_norm(net.network.parameters())
         if not np.isfinite(epoch["train_loss"]) or not norm.isfinite():
-            raise ValueError(
+            raise DivergenceError(
                 f"The training loss became {epoch['train_loss']} in epoch "
                 f"{epoch['epoch']}, and the norm of the weights {norm}. Lower "
                 f"learning_rate; if X or y hold large numbers, scale them "

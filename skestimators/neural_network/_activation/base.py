@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -28,6 +29,16 @@ _N_ROWS = 256
 _N_INPUTS = 10_000
 
 
+@dataclass
+class _Parts:
+    """Rows to train on, held out or None, and for the two sides of the search."""
+
+    train: np.ndarray
+    held_out: np.ndarray | None
+    for_weights: np.ndarray
+    for_alphas: np.ndarray
+
+
 class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
     """Search for an activation, and train the network that has it."""
 
@@ -38,27 +49,22 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
 
         go_on = self.warm_start and self.__sklearn_is_fitted__()
         if not go_on:
-            # If this fit fails, the old network would no longer fit what is set here.
-            for name in ("network_", "history_", "n_iter_"):
-                vars(self).pop(name, None)
+            # If this fit fails, what there is would not fit what is set here.
+            for name in [n for n in vars(self) if n.endswith("_") and n[0] != "_"]:
+                delattr(self, name)
         rows, y, weight, groups = check_rows(
             self, X, y, sample_weight, groups, reset=not go_on
         )
         weight, rows, y, groups = drop_weightless(weight, rows, y, groups)
         labels = self._encode(y, reset=not go_on)
-        factor = weight * compute_sample_weight(self.class_weight, y)
-        if factor.min() < 0 or not factor.any():
-            raise ValueError(
-                f"class_weight={self.class_weight} must not be negative, nor zero for "
-                f"all rows."
-            )
+        factor = self._weigh(weight, y)
         self._check_layers()
         if not go_on:
             random_state = check_random_state(self.random_state)
             self._seed, self._split_seed = (draw_seed(random_state) for _ in range(2))
             self.device_ = resolve_device(self.device)
             self.input_shape_ = rows.shape[1:]
-        train, held_out = self._split(labels, groups)
+        parts = self._split(labels, groups, search=self._has_choices() and not go_on)
         with (
             fit_task(
                 self,
@@ -70,17 +76,10 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             torch_seed(self._seed),
         ):
             data = self._tensors(rows, labels, factor / factor.mean())
-            tested = np.arange(len(y)) if held_out is None else held_out
             if not go_on:
-                sides = train, train
-                if self._has_choices():
-                    sides = self._split_search(train, labels, groups)
-                self._search(data, *sides, tested, task)
-            self._train(data, train, held_out, go_on, task)
-            if not go_on:
-                accuracy = self._accuracy(self.network_, data, tested)
-                self.discretization_["retrained"] = accuracy
-            self._describe(data[0][train[:_N_ROWS]], warn=bool(self.search_history_))
+                self._search(data, parts, task)
+            self._train(data, parts, task, go_on=go_on)
+            self._describe(data, parts, warn=self._has_choices() and not go_on)
         return self
 
     def _max_steps(self, go_on):
@@ -109,6 +108,16 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             )
         return np.searchsorted(self.classes_, y)
 
+    def _weigh(self, weight, y):
+        """Return the factor of each row in the loss."""
+        factor = weight * compute_sample_weight(self.class_weight, y)
+        if factor.min() < 0 or not factor.any():
+            raise ValueError(
+                f"class_weight={self.class_weight} must not be negative, nor zero for "
+                f"all rows."
+            )
+        return factor
+
     def _check_layers(self):
         check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         if len(self.hidden_layer_sizes) == 0:
@@ -117,29 +126,25 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
                 "stand behind."
             )
 
-    def _split(self, labels, groups):
-        """Return the rows to learn from, and those held out or None."""
-        if not self.early_stopping:
-            return np.arange(len(labels)), None
-        return split_validation(
-            len(labels),
-            validation_fraction=self.validation_fraction,
-            groups=groups,
-            classes=labels,
-            random_state=self._split_seed,
-        )
+    def _split(self, labels, groups, *, search):
+        def split(rows, parameter):
+            sides = split_validation(
+                len(rows),
+                validation_fraction=getattr(self, parameter),
+                groups=None if groups is None else groups[rows],
+                classes=labels[rows],
+                parameter=parameter,
+                random_state=self._split_seed,
+            )
+            return [rows[side] for side in sides]
 
-    def _split_search(self, train, labels, groups):
-        """Return the rows for the weights and those for the alphas."""
-        sides = split_validation(
-            len(train),
-            validation_fraction=self.arch_fraction,
-            groups=None if groups is None else groups[train],
-            classes=labels[train],
-            parameter="arch_fraction",
-            random_state=self._split_seed,
-        )
-        return [train[side] for side in sides]
+        train, held_out = np.arange(len(labels)), None
+        if self.early_stopping:
+            train, held_out = split(train, "validation_fraction")
+        for_weights = for_alphas = train
+        if search:
+            for_weights, for_alphas = split(train, "arch_fraction")
+        return _Parts(train, held_out, for_weights, for_alphas)
 
     def _tensors(self, *arrays):
         import torch
@@ -192,12 +197,11 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             roll_back=True,
             device=self.device_,
             seed=self._seed,
-            fitted_attributes=lambda network: {"network_": network},
-            **how,
+            **{"fitted_attributes": lambda network: {"network_": network}, **how},
         )
 
-    def _search(self, data, weight_rows, arch_rows, tested, task):
-        """Find the operations, and note how the search went."""
+    def _search(self, data, parts, task):
+        """Choose the operations, and note how the search went."""
         from skestimators.neural_network._activation.candidates import (
             best_compositions,
         )
@@ -205,63 +209,79 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             Architecture,
             MixedActivation,
         )
+
+        choices = choices_of(self.search_space)
+        self.operations_ = {choice.name: choice.operations for choice in choices}
+        architecture = Architecture(choices, self.device_)
+        self.alphas_ = {n: a[np.newaxis] for n, a in architecture.values().items()}
+        self.search_history_, self.discretization_ = {}, {}
+        if not self._has_choices():
+            self._chosen = {c.name: c.operations[0] for c in choices}
+            return
+        network = self._build(lambda n: MixedActivation(architecture, n))
+        self._train_mixed(network, architecture, data, parts, task)
+        alphas = {name: alphas[-1] for name, alphas in self.alphas_.items()}
+        candidates = best_compositions(choices, alphas, self.n_candidates)
+        self._chosen = self._choose(candidates, data, parts, task)
+        self.discretization_["mixed"] = self._accuracy(network, data, parts)
+        architecture.keep({name: [chosen] for name, chosen in self._chosen.items()})
+        self.discretization_["discretized"] = self._accuracy(network, data, parts)
+
+    def _train_mixed(self, network, architecture, data, parts, task):
+        """Train weights and alphas of the network with the mixed activation."""
+        import torch
+
         from skestimators.neural_network._activation.search import (
             ArchitectureSteps,
             stage_ends,
         )
 
-        choices = choices_of(self.search_space)
-        architecture = Architecture(choices, self.device_)
-        network = self._build(lambda n: MixedActivation(architecture, n))
         steps = ArchitectureSteps(
             architecture,
-            self._batches(data, arch_rows),
+            self._batches(data, parts.for_alphas),
             learning_rate=self.arch_learning_rate,
             weight_decay=self.arch_weight_decay,
             second_order=self.second_order,
             stage_ends=stage_ends(self.n_search_stages, self.search_epochs),
         )
-        self.search_history_ = {}
-        if self._has_choices():
-            if self.compile:
-                network.compile()
-            network, history, _ = self._train_network(
-                network,
-                self._batches(data, weight_rows),
-                max_epochs=self.search_epochs,
-                callbacks=[("architecture", steps)],
-                task=task,
-                step_name="search epoch",
-            )
-            self.search_history_ = {**history, **steps.history}
+        _, history, _ = self._train_network(
+            torch.compile(network) if self.compile else network,
+            self._batches(data, parts.for_weights),
+            max_epochs=self.search_epochs,
+            callbacks=[("architecture", steps)],
+            task=task,
+            step_name="search epoch",
+            # Not the compiled one, which would be compiled anew to predict.
+            fitted_attributes=lambda _: {"network_": network},
+        )
+        self.search_history_ = {**history, **steps.history}
         self.alphas_ = {
-            choice.name: np.stack([values[choice.name] for values in steps.values])
-            for choice in choices
+            name: np.stack([values[name] for values in steps.values])
+            for name in self.alphas_
         }
-        self.operations_ = {choice.name: choice.operations for choice in choices}
-        candidates = best_compositions(choices, steps.values[-1], self.n_candidates)
-        self._chosen = self._choose(candidates, data, weight_rows, arch_rows, task)
-        self.discretization_ = {"mixed": self._accuracy(network, data, tested)}
-        architecture.keep({name: [chosen] for name, chosen in self._chosen.items()})
-        self.discretization_["discretized"] = self._accuracy(network, data, tested)
 
-    def _choose(self, candidates, data, weight_rows, arch_rows, task):
+    def _choose(self, candidates, data, parts, task):
         """Return the candidate that does best on other rows after a short training."""
+        from skestimators.utils._skorch_callbacks import DivergenceError
+
         if len(candidates) == 1:
             return candidates[0]
         losses = []
         for chosen in candidates:
-            _, history, _ = self._train_network(
-                self._build_with(chosen),
-                self._batches(data, weight_rows),
-                self._batches(data, arch_rows, shuffle=False),
-                max_epochs=self._n_candidate_epochs(),
-                n_iter_no_change=self.max_epochs,
-                task=task,
-                step_name="candidate epoch",
-            )
-            losses.append(min(history["valid_loss"]))
-        return candidates[np.nanargmin(losses)]
+            try:
+                _, history, _ = self._train_network(
+                    self._build_with(chosen),
+                    self._batches(data, parts.for_weights),
+                    self._batches(data, parts.for_alphas, shuffle=False),
+                    max_epochs=self._n_candidate_epochs(),
+                    n_iter_no_change=self.max_epochs,
+                    task=task,
+                    step_name="candidate epoch",
+                )
+                losses.append(np.nanmin(history["valid_loss"]))
+            except DivergenceError:
+                losses.append(np.inf)
+        return candidates[np.argmin(losses)]
 
     def _n_candidate_epochs(self):
         return -(-self.max_epochs // 5)
@@ -272,15 +292,17 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         choices = choices_of(self.search_space)
         return self._build(lambda n: Activation(choices, chosen, n))
 
-    def _accuracy(self, network, data, rows):
+    def _accuracy(self, network, data, parts):
+        """Score on the rows that are held out, or on all if there are none."""
         from skestimators.utils._skorch_engine import predict
 
+        rows = parts.train if parts.held_out is None else parts.held_out
         X, labels, weight = (tensor[rows].cpu().numpy() for tensor in data)
         return float(
             np.average(predict(network, X).argmax(1) == labels, weights=weight)
         )
 
-    def _train(self, data, train, held_out, go_on, task):
+    def _train(self, data, parts, task, *, go_on):
         """Train the network that has the chosen activation."""
         if go_on:
             # A copy, so that an interruption leaves the network there is as it was.
@@ -289,11 +311,12 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         else:
             network = self._build_with(self._chosen)
             state, n_before, before = None, 0, {}
-        if held_out is not None:
-            held_out = self._batches(data, held_out, shuffle=False)
+        held_out = None
+        if parts.held_out is not None:
+            held_out = self._batches(data, parts.held_out, shuffle=False)
         network, history, state = self._train_network(
             network,
-            self._batches(data, train),
+            self._batches(data, parts.train),
             held_out,
             max_epochs=self.max_epochs,
             n_iter_no_change=self.n_iter_no_change,
@@ -303,6 +326,9 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             task=task,
         )
         self._record(network.eval(), history, state, before, n_before)
+        if not go_on:
+            accuracy = self._accuracy(self.network_, data, parts)
+            self.discretization_["retrained"] = accuracy
 
     def _record(self, network, history, state, before, n_before):
         n_now = len(history["train_loss"])
@@ -317,7 +343,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         self._training_state = state
         self.network_ = network
 
-    def _describe(self, rows, *, warn):
+    def _describe(self, data, parts, *, warn):
         """Note what the activation is, and what it is fed with."""
         from skestimators.neural_network._activation.found import (
             inputs_of,
@@ -329,6 +355,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         self.activation_ = mean_activation(self.network_, choices, self._chosen)
         tree = simplify(self.activation_.tree())
         self.expression_, self.expression_latex_ = to_text(tree), to_latex(tree)
+        rows = data[0][parts.train[:_N_ROWS]]
         self.activation_inputs_ = inputs_of(self.network_, rows, _N_INPUTS)
         if warn and is_linear(self.activation_):
             warnings.warn(

@@ -40,6 +40,7 @@ class Group:
         affine = [n for n in names if isinstance(OPERATIONS[n], Affine)]
         self.curved = [n for n in names if n not in affine]
         self.operations = self.curved + affine
+        self.calls = tuple(_calls(self.curved, len(self.inputs)))
         # Where the alpha of each operation is found; behind the last, if nowhere.
         self.columns = [
             torch.tensor(
@@ -174,7 +175,7 @@ class MixedActivation(nn.Module):
                 if OPERATIONS[name].beta is not None
             ]
             total = _WeightedSums.apply(
-                tuple(group.curved), len(inputs), weights[:, :n_curved], *inputs, *betas
+                group.calls, weights[:, :n_curved], *inputs, *betas
             )
         if group.affine:
             total = total + self._affine(group, weights[:, n_curved:], *inputs)
@@ -209,13 +210,13 @@ class _WeightedSums(Function):
     """Weighted sums of the values of operations that have the same arguments."""
 
     @staticmethod
-    def forward(ctx, names, n_inputs, weights, *tensors):
+    def forward(ctx, calls, weights, *tensors):
         values = [
             OPERATIONS[name].evaluate(*(tensors[i] for i in where))
-            for name, where in _arguments(names, n_inputs)
+            for name, where in calls
         ]
         values = torch.stack(values)
-        ctx.names, ctx.n_inputs = names, n_inputs
+        ctx.calls = calls
         ctx.save_for_backward(weights, values, *tensors)
         return (weights @ values.flatten(1)).view(-1, *tensors[0].shape)
 
@@ -223,7 +224,7 @@ class _WeightedSums(Function):
     @once_differentiable
     def backward(ctx, gradient):
         weights, values, *tensors = ctx.saved_tensors
-        _, _, by_weights, *needed = ctx.needs_input_grad
+        _, by_weights, *needed = ctx.needs_input_grad
         gradient = gradient.flatten(1)
         gradients = [
             torch.zeros_like(tensor) if need else None
@@ -231,7 +232,7 @@ class _WeightedSums(Function):
         ]
         if any(needed):
             upstream = (weights.T @ gradient).view_as(values)
-            for i, (name, where) in enumerate(_arguments(ctx.names, ctx.n_inputs)):
+            for i, (name, where) in enumerate(ctx.calls):
                 arguments = (tensors[j] for j in where)
                 partials = OPERATIONS[name].partials(*arguments, values[i])
                 for j, partial in zip(where, partials, strict=True):
@@ -239,10 +240,10 @@ class _WeightedSums(Function):
                         term = upstream[i] * partial
                         gradients[j] += term.sum_to_size(tensors[j].shape)
         by_weights = gradient @ values.flatten(1).T if by_weights else None
-        return None, None, by_weights, *gradients
+        return None, by_weights, *gradients
 
 
-def _arguments(names, n_inputs):
+def _calls(names, n_inputs):
     """Tell where in (*inputs, *betas) each operation finds its arguments."""
     inputs = tuple(range(n_inputs))
     beta = n_inputs
