@@ -33,7 +33,8 @@ def small(**params):
 
 @pytest.fixture(scope="module")
 def net():
-    return small(max_epochs=20, learning_rate=0.1, validation_fraction=0.3).fit(X, Y)
+    params = {"n_candidates": 1, "max_epochs": 20, "learning_rate": 0.1}
+    return small(validation_fraction=0.3, **params).fit(X, Y)
 
 
 def test_what_a_fit_leaves_behind(net):

@@ -6,7 +6,7 @@ import torch
 from scipy import special
 
 from skestimators.neural_network import BinaryEdge, UnaryEdge
-from skestimators.neural_network._activation.cells import _WeightedSums
+from skestimators.neural_network._activation.cells import _calls, _WeightedSums
 from skestimators.neural_network._activation.operations import BINARY, UNARY, Affine
 
 # Formula, and the domain within which an operation follows it.
@@ -204,7 +204,7 @@ def test_the_backward_pass_of_weighted_sums(name):
     arguments = tensors([np.array([[0.3], [0.6]]), *inputs, *betas])
 
     def weighted_sums(*arguments):
-        return _WeightedSums.apply((name,), n_inputs, *arguments)
+        return _WeightedSums.apply(tuple(_calls([name], n_inputs)), *arguments)
 
     assert torch.autograd.gradcheck(weighted_sums, arguments)
     expected = arguments[0][:, :, None] * evaluate(name, *arguments[1:])

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,14 +15,17 @@ from torch import nn
 
 from skestimators.neural_network import ActivationSearchNet, BinaryEdge, UnaryEdge
 from skestimators.neural_network._activation import cells
+from skestimators.neural_network._activation.candidates import best_compositions
 from skestimators.neural_network._activation.cells import Architecture, MixedActivation
+from skestimators.neural_network._activation.found import Activation
 from skestimators.neural_network._activation.search import (
     ArchitectureSteps,
     mean_entropy,
     stage_ends,
 )
 from skestimators.neural_network._activation.space import choices_of
-from skestimators.utils._skorch_engine import TensorBatches, WeightedLoss
+from skestimators.utils import _skorch_engine
+from skestimators.utils._skorch_engine import TensorBatches, WeightedLoss, train
 
 SMOOTH = BinaryEdge(
     UnaryEdge(operations=["tanh", "sin", "scale"]),
@@ -34,6 +38,7 @@ SMALL = {
     "hidden_layer_sizes": (8,),
     "search_epochs": 3,
     "max_epochs": 2,
+    "n_candidates": 1,
     "batch_size": 20,
     "early_stopping": False,
     "random_state": 0,
@@ -303,3 +308,78 @@ def test_a_compiled_search_finds_the_same_alphas():
     for name, alphas in eager.alphas_.items():
         np.testing.assert_allclose(compiled.alphas_[name], alphas, atol=1e-4)
     assert compiled.expression_ == eager.expression_
+
+
+def _outcomes(choices, chosen):
+    """Return values of a composition, without what a linear layer makes up for."""
+    x = torch.linspace(-3, 3, 61, dtype=torch.double)
+    with torch.no_grad():
+        y = Activation(choices, chosen).double()(x).numpy()
+    slope, offset = np.polyfit(x.numpy(), y, 1)
+    if np.allclose(y, slope * x.numpy() + offset, atol=1e-6):
+        return np.zeros(61)
+    y = (y - y.mean()) / y.std()
+    return y * np.sign(y[np.abs(y).argmax()])
+
+
+@pytest.mark.parametrize("n_compositions", [1, 3, 100])
+def test_the_best_compositions(n_compositions):
+    space = BinaryEdge(
+        UnaryEdge(operations=["tanh", "identity", "negative", "cos"]),
+        UnaryEdge(operations=["zero", "sin", "relu"]),
+        ["add", "subtract", "maximum"],
+    )
+    choices = choices_of(space)
+    rng = np.random.default_rng(0)
+    alphas = {c.name: rng.normal(size=len(c.operations)) for c in choices}
+    # It was dropped.
+    alphas["unary2"][1] = -np.inf
+    expected, seen = [], []
+    for chosen in sorted(
+        product(*(c.operations for c in choices)),
+        key=lambda names: (
+            -sum(
+                alphas[c.name][c.operations.index(name)]
+                for c, name in zip(choices, names, strict=True)
+            )
+        ),
+    ):
+        chosen = dict(zip(alphas, chosen, strict=True))
+        values = _outcomes(choices, chosen)
+        is_new = all(np.abs(values - other).max() > 1e-3 for other in seen)
+        if "sin" not in chosen.values() and is_new:
+            seen.append(values)
+            expected.append(chosen)
+    found = best_compositions(choices, alphas, n_compositions)
+    assert found == expected[:n_compositions]
+    assert len(expected) > 5
+    assert found[0] == {c.name: c.operations[alphas[c.name].argmax()] for c in choices}
+
+
+def test_the_best_candidate_is_taken(monkeypatch):
+    calls = []
+
+    def spy(network, batches, held_out=None, **params):
+        outcome = train(network, batches, held_out, **params)
+        if params.get("step_name") == "candidate epoch":
+            rows = [
+                {tuple(row) for row in part.inputs.tolist()}
+                for part in (batches, held_out)
+            ]
+            calls.append((*rows, outcome[1]["valid_loss"]))
+        return outcome
+
+    monkeypatch.setattr(_skorch_engine, "train", spy)
+    space = UnaryEdge(operations=["gaussian", "cos", "atan", "tanh", "zero"])
+    params = {**SMALL, "max_epochs": 11, "learning_rate": 0.1, "n_candidates": 4}
+    net = ActivationSearchNet(space, **params).fit(X, Y)
+    candidates = best_compositions(
+        choices_of(space), {name: a[-1] for name, a in net.alphas_.items()}, 4
+    )
+    losses = [min(call[-1]) for call in calls]
+    assert [len(call[-1]) for call in calls] == [3] * 4
+    best = candidates[np.argmin(losses)]["unary1"]
+    assert net.expression_ == f"{best}(x)".replace("gaussian(x)", "exp(-x^2)")
+    for learned, scored, _ in calls:
+        assert len(learned) == len(scored) == 60
+        assert not learned & scored

@@ -17,6 +17,7 @@ SMALL = {
     "hidden_layer_sizes": (8,),
     "search_epochs": 3,
     "max_epochs": 2,
+    "n_candidates": 1,
     "batch_size": 20,
     "early_stopping": False,
     "random_state": 0,
@@ -136,8 +137,23 @@ def test_an_epoch_without_a_step_is_an_error():
 
 def test_large_learning_rates_make_no_nan():
     net = ActivationSearchNet("rnn", **{**SMALL, "search_epochs": 8})
-    net.set_params(learning_rate=0.25, arch_learning_rate=3e-3, batch_size=10)
+    net.set_params(learning_rate=0.25, arch_learning_rate=3e-3, n_candidates=8)
     net.fit(100 * X, Y)
     assert np.isfinite(net.predict_proba(100 * X)).all()
     for alphas in net.alphas_.values():
         assert np.isfinite(alphas).all()
+
+
+def test_a_candidate_that_cannot_be_trained_is_not_taken():
+    class Networks(GlitchyNetworks):
+        def __call__(self, *args):
+            # The first candidate: the network of the search was made before it.
+            self.period = 1 if len(self.glitches) == 1 else 10**9
+            return super().__call__(*args)
+
+    networks = Networks(1)
+    net = ActivationSearchNet(CURVED, module=networks, **SMALL)
+    with_one = net.set_params(module=None).fit(X, Y).expression_
+    net.set_params(module=networks, n_candidates=2).fit(X, Y)
+    assert [glitch.n_spoilt > 0 for glitch in networks.glitches] == [0, 1, 0, 0]
+    assert net.expression_ != with_one
