@@ -460,6 +460,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         check_consistent_length(X, y, groups)
         return compare(
             self,
+            self._choices,
             self._chosen,
             (X, y, groups),
             None if X_test is None else (X_test, y_test),

@@ -58,7 +58,8 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         weight, rows, y, groups = drop_weightless(weight, rows, y, groups)
         labels = self._encode(y, reset=not go_on)
         factor = self._weigh(weight, y)
-        self._check_layers()
+        if self.module is None and rows.ndim == 2:
+            self._check_layers()
         if not go_on:
             random_state = check_random_state(self.random_state)
             self._seed, self._split_seed = (draw_seed(random_state) for _ in range(2))
@@ -210,7 +211,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             MixedActivation,
         )
 
-        choices = choices_of(self.search_space)
+        self._choices = choices = choices_of(self.search_space)
         self.operations_ = {choice.name: choice.operations for choice in choices}
         architecture = Architecture(choices, self.device_)
         self.alphas_ = {n: a[np.newaxis] for n, a in architecture.values().items()}
@@ -289,8 +290,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
     def _build_with(self, chosen):
         from skestimators.neural_network._activation.found import Activation
 
-        choices = choices_of(self.search_space)
-        return self._build(lambda n: Activation(choices, chosen, n))
+        return self._build(lambda n: Activation(self._choices, chosen, n))
 
     def _accuracy(self, network, data, parts):
         """Score on the rows that are held out, or on all if there are none."""
@@ -351,8 +351,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             mean_activation,
         )
 
-        choices = choices_of(self.search_space)
-        self.activation_ = mean_activation(self.network_, choices, self._chosen)
+        self.activation_ = mean_activation(self.network_, self._choices, self._chosen)
         tree = simplify(self.activation_.tree())
         self.expression_, self.expression_latex_ = to_text(tree), to_latex(tree)
         rows = data[0][parts.train[:_N_ROWS]]

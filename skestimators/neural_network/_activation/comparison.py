@@ -7,20 +7,24 @@ from sklearn.utils import check_random_state
 from skestimators.neural_network._activation.formulas import UNARY_FORMULAS
 from skestimators.neural_network._activation.space import (
     UnaryEdge,
-    choices_of,
     fixed_space,
 )
 from skestimators.utils._seeding import draw_seed
 from skestimators.utils._validation_split import split_validation
 
 
-def compare(estimator, chosen, training, test, *, baselines, n_repeats, random_state):
+def compare(
+    estimator, choices, chosen, training, test, *, baselines, n_repeats, random_state
+):
     """Train a network with each activation, from several seeds.
 
     Parameters
     ----------
     estimator : ActivationSearchNet
         Its parameters are the budget.
+
+    choices : tuple of Choice
+        Those of the space that was searched.
 
     chosen : dict of str
         The operations that were found.
@@ -47,7 +51,6 @@ def compare(estimator, chosen, training, test, *, baselines, n_repeats, random_s
         One row an activation.
     """
     check_baselines(baselines)
-    space = estimator.search_space
     random_state = check_random_state(random_state)
     scores = {name: [] for name in ("found", *baselines)}
     expressions = {}
@@ -58,9 +61,9 @@ def compare(estimator, chosen, training, test, *, baselines, n_repeats, random_s
             learned, tested = _split(*training, seed)
         for name in scores:
             if name == "found":
-                fixed = fixed_space(space, chosen)
+                fixed = fixed_space(choices, chosen)
             elif name == "random":
-                fixed = fixed_space(space, _random_choice(space, seed))
+                fixed = fixed_space(choices, _random_choice(choices, seed))
             else:
                 fixed = UnaryEdge(operations=(name,))
             network = clone(estimator).set_params(
@@ -109,12 +112,9 @@ def _take(X, rows):
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
-def _random_choice(search_space, seed):
+def _random_choice(choices, seed):
     rng = np.random.default_rng(seed)
-    return {
-        choice.name: str(rng.choice(choice.operations))
-        for choice in choices_of(search_space)
-    }
+    return {choice.name: str(rng.choice(choice.operations)) for choice in choices}
 
 
 def _table(scores, expressions):

@@ -100,7 +100,7 @@ def inputs_of(network, rows, n_values):
     Returns
     -------
     values : ndarray of float32 of shape (n_values,)
-        Evenly spaced among all that there are.
+        Evenly spaced among all that are finite.
     """
     seen = []
     hooks = [
@@ -111,6 +111,7 @@ def inputs_of(network, rows, n_values):
     for hook in hooks:
         hook.remove()
     values = torch.cat([x.flatten() for x in seen])
+    values = values[values.isfinite()]
     # Rounded up, and odd, so as not to meet the same channel all the time.
     step = -(-len(values) // n_values) | 1
     return values[::step].float().cpu().numpy()

@@ -108,7 +108,7 @@ def _image_shape(image_shape):
 
 
 def _check_values(images):
-    integers = images.dtype.kind in "iub"
+    integers = images.dtype.kind in "iu"
     upper = 255 if integers else 1
     low, high = images.min(), images.max()
     # Scaled images may be beyond by rounding.

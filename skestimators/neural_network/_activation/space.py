@@ -243,13 +243,13 @@ def _height(edge):
     return 0 if edge == "x" else 1 + max(map(_height, edge.inputs))
 
 
-def fixed_space(search_space, chosen):
+def fixed_space(choices, chosen):
     """Leave to each choice in a space the operation that was chosen.
 
     Parameters
     ----------
-    search_space : str, UnaryEdge or BinaryEdge
-        A key of `SEARCH_SPACES`, or a space.
+    choices : tuple of Choice
+        The choices of the space.
 
     chosen : dict of str
         Name of the operation of each choice.
@@ -260,7 +260,7 @@ def fixed_space(search_space, chosen):
         A space in which nothing is left to be searched.
     """
     made = {"x": "x"}
-    for choice in choices_of(search_space):
+    for choice in choices:
         edge = UnaryEdge if len(choice.inputs) == 1 else BinaryEdge
         inputs = (made[name] for name in choice.inputs)
         made[choice.name] = edge(*inputs, (chosen[choice.name],))
