@@ -162,15 +162,11 @@ class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
         return [loss for loss in losses if np.isfinite(loss)]
 
     def _record(self, network, history, state, n_before):
+        from skestimators.utils._skorch_engine import joined_history
+
         before = self.history_ if n_before else {}
-        for name in before.keys() | history.keys():
-            n_now = len(history["train_loss"])
-            history[name] = [
-                *before.get(name, [np.nan] * n_before),
-                *history.get(name, [np.nan] * n_now),
-            ]
-        self.history_ = history
-        self.n_iter_ = len(history["train_loss"])
+        self.history_ = joined_history(before, n_before, history)
+        self.n_iter_ = len(self.history_["train_loss"])
         self._training_state = state
         self.network_ = network
         self._states = {}

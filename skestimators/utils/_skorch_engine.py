@@ -281,6 +281,32 @@ def train(
     return net.network, history, state
 
 
+def joined_history(before, n_before, history):
+    """Join the histories of two calls of `train`.
+
+    Parameters
+    ----------
+    before, history : dict of list of float
+        The histories; one may have names that the other has not.
+
+    n_before : int
+        Number of epochs in the first.
+
+    Returns
+    -------
+    joined : dict of list of float
+        NaN where there is no value.
+    """
+    n_now = len(history["train_loss"])
+    return {
+        name: [
+            *before.get(name, [np.nan] * n_before),
+            *history.get(name, [np.nan] * n_now),
+        ]
+        for name in before.keys() | history.keys()
+    }
+
+
 @torch.inference_mode()
 def predict(module, X, *, chunk_size=256):
     """Run a network over rows, so that a row's output never depends on the others.

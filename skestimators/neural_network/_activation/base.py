@@ -331,15 +331,10 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             self.discretization_["retrained"] = accuracy
 
     def _record(self, network, history, state, before, n_before):
-        n_now = len(history["train_loss"])
-        self.history_ = {
-            name: [
-                *before.get(name, [np.nan] * n_before),
-                *history.get(name, [np.nan] * n_now),
-            ]
-            for name in before.keys() | history.keys()
-        }
-        self.n_iter_ = n_before + n_now
+        from skestimators.utils._skorch_engine import joined_history
+
+        self.history_ = joined_history(before, n_before, history)
+        self.n_iter_ = len(self.history_["train_loss"])
         self._training_state = state
         self.network_ = network
 
