@@ -83,6 +83,13 @@ def test_forms_of_the_same_images(image_net, form):
     assert_allclose(image_net.predict_proba(pixels), expected, rtol=1e-6)
 
 
+def test_images_of_two_colours():
+    bits = FLOATS > 0.5
+    net = small(image_shape=(8, 8))
+    expected = clone(net).fit(bits.astype(float), DIGITS).predict_proba(bits * 1.0)
+    assert_array_equal(net.fit(bits, DIGITS).predict_proba(bits), expected)
+
+
 def test_images_are_learned(image_net):
     assert image_net.score(BYTES, DIGITS) > 0.8
     assert isinstance(image_net.network_[1][0], torch.nn.Conv2d)

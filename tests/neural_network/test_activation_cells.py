@@ -172,7 +172,7 @@ def test_the_found_activation_is_the_mixture_of_one_each(space, seed):
             alphas = mixed.architecture.alphas[choice.name]
             alphas[choice.operations.index(chosen[choice.name])] = 9
     mixed.architecture.shrink(0)
-    one = Activation(choices_of(fixed_space(SPACES[space], chosen)), chosen, 3)
+    one = Activation(choices_of(fixed_space(choices, chosen)), chosen, 3)
     with torch.no_grad():
         for module in (mixed, activation, one):
             for beta in module.parameters():

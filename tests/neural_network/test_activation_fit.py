@@ -1,5 +1,7 @@
 """What a fit of ActivationSearchNet leaves behind, and what it depends on."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -221,3 +223,21 @@ def test_class_weight_is_a_weight_of_rows():
     by_hand = np.where(Y[uneven] == 0, 75 / 120, 75 / 30)
     assert_allclose(probabilities(**rows, sample_weight=by_hand), balanced, atol=1e-5)
     assert balanced[:, 1].mean() > probabilities(**rows)[:, 1].mean() + 0.05
+
+
+def test_the_network_there_is_keeps_its_space():
+    net = small(warm_start=True).fit(X, Y)
+    operations, expression, proba = (
+        net.operations_,
+        net.expression_,
+        net.predict_proba(X),
+    )
+    net.set_params(search_space="simple", hidden_layer_sizes=(3, 3))
+    table = net.compare_baselines(X, Y, baselines=(), n_repeats=1)
+    formulas = [re.sub(r"[\d.]+", "", text) for text in (table.iat[0, 0], expression)]
+    assert formulas[0] == formulas[1]
+    net.fit(X, Y)
+    assert net.n_iter_ == 6
+    assert net.operations_ == operations
+    assert len(net.network_) == 3
+    assert np.abs(net.predict_proba(X) - proba).max() > 0
