@@ -120,13 +120,14 @@ def test_the_best_epoch_is_kept(monkeypatch):
 
 @pytest.mark.parametrize("body", ["table", "image"])
 def test_two_threads_and_a_global_state(body):
-    data = (np.tile(X, (8, 1)), np.tile(Y, 8)) if body == "table" else (PIXELS, DIGITS)
+    data = (np.tile(X, (4, 1)), np.tile(Y, 4)) if body == "table" else (PIXELS, DIGITS)
     # Wide enough that torch shares the work among threads.
     net = small(
         search_space="rnn",
         search_epochs=1,
         max_epochs=1,
-        hidden_layer_sizes=(150,),
+        hidden_layer_sizes=(160,),
+        n_candidates=1,
         image_shape=None if body == "table" else (8, 8),
         batch_size=None,
     )
@@ -144,8 +145,12 @@ def test_two_threads_and_a_global_state(body):
     assert first.search_history_ == second.search_history_
     for name, alphas in first.alphas_.items():
         assert_array_equal(alphas, second.alphas_[name])
-    other = clone(net).set_params(random_state=1).fit(*data)
-    assert other.search_history_ != first.search_history_
+
+
+def test_the_random_state_is_what_decides():
+    first, other = (small(random_state=seed).fit(X, Y) for seed in (0, 1))
+    assert first.search_history_ != other.search_history_
+    assert first.history_ != other.history_
 
 
 def test_warm_start_goes_on():
