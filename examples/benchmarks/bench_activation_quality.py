@@ -31,6 +31,7 @@ SPACES = {
     "8 operations": UnaryEdge(operations=REDUCED),
     "27 operations": UnaryEdge(),
 }
+SEARCHES = [("8 operations", 1), ("8 operations", 8), ("27 operations", 1)]
 TEACHERS = {
     "sin": torch.sin,
     "abs": torch.abs,
@@ -73,29 +74,29 @@ def correlation(net, activation):
 def bench_teacher(args):
     """Search on the labels of each teacher, and count how often it is found."""
     print_title("teacher: network of 8 hidden units, 8,000 rows, 20 epochs of search")
-    for space_name, space in SPACES.items():
-        for n_candidates in (1, 8):
-            for name, activation in TEACHERS.items():
-                start = time.perf_counter()
-                found = []
-                for seed in args.seeds:
-                    net = ActivationSearchNet(
-                        space,
-                        hidden_layer_sizes=(8,),
-                        search_epochs=20,
-                        arch_learning_rate=0.01,
-                        n_candidates=n_candidates,
-                        random_state=seed,
-                    ).fit(*teacher_data(activation, seed))
-                    found.append((net.expression_, correlation(net, activation)))
-                n_found = sum(r >= 0.99 for _, r in found)
-                seconds = (time.perf_counter() - start) / len(found)
-                print(
-                    f"{space_name:>13}, {n_candidates} candidate(s), {name:>8}: found "
-                    f"{n_found} of {len(found)}; {seconds:.1f} s a fit; "
-                    + ", ".join(f"{e} ({r:.3f})" for e, r in found),
-                    flush=True,
-                )
+    for name in args.teachers:
+        activation = TEACHERS[name]
+        for space_name, n_candidates in SEARCHES:
+            start = time.perf_counter()
+            found = []
+            for seed in args.seeds:
+                net = ActivationSearchNet(
+                    SPACES[space_name],
+                    hidden_layer_sizes=(8,),
+                    search_epochs=20,
+                    arch_learning_rate=0.01,
+                    n_candidates=n_candidates,
+                    random_state=seed,
+                ).fit(*teacher_data(activation, seed))
+                found.append((net.expression_, correlation(net, activation)))
+            n_found = sum(r >= 0.99 for _, r in found)
+            seconds = (time.perf_counter() - start) / len(found)
+            print(
+                f"{name:>8}, {space_name}, {n_candidates} candidate(s): found "
+                f"{n_found} of {len(found)}; {seconds:.1f} s a fit; "
+                + ", ".join(f"{e} ({r:.3f})" for e, r in found),
+                flush=True,
+            )
 
 
 # CIFAR-10.
@@ -123,14 +124,17 @@ def bench_cifar(args):
                 random_state=seed,
             ).fit(X, y)
             score = net.score(X_test, y_test)
+            gap = [
+                f"{name} {net.discretization_[name]:.3f}"
+                for name in net.discretization_
+            ]
             scores.setdefault(name, []).append(score)
             print(
                 f"seed {seed} {name:>7} {score:.3f} {net.n_iter_:>3} epochs "
-                f"{time.perf_counter() - start:6.1f} s  {net.expression_}",
+                f"{time.perf_counter() - start:6.1f} s  {net.expression_}; held out: "
+                f"{', '.join(gap)}",
                 flush=True,
             )
-        if net.search_history_:
-            print(net.discretization_)
     print(f"{'':>8} {'mean':>7} {'s.e.':>7}   against relu, same seeds")
     for name, values in scores.items():
         gain = np.subtract(values, scores["relu"])
@@ -166,6 +170,7 @@ def main():
     parser.add_argument("--part", choices=("teacher", "cifar"), required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+")
+    parser.add_argument("--teachers", nargs="+", default=list(TEACHERS))
     parser.add_argument("--space", default="rnn")
     parser.add_argument("--arch-learning-rate", type=float, default=3e-4)
     parser.add_argument("--n-candidates", type=int, default=8)

@@ -87,7 +87,8 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         """Return the number of epochs of all kinds at the most."""
         if go_on or not self._has_choices():
             return self.max_epochs
-        candidates = self.n_candidates * self._n_candidate_epochs()
+        # Less than twice as many networks as candidates.
+        candidates = 2 * self.n_candidates * self._n_candidate_epochs()
         return self.search_epochs + candidates + self.max_epochs
 
     def _has_choices(self):
@@ -166,13 +167,13 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         size = self.batch_size or len(rows)
         return TensorBatches(X, tuple(targets), batch_size=size, shuffle=shuffle)
 
-    def _build(self, make_activation):
-        """Build the network; its initial weights depend on `random_state` alone."""
+    def _build(self, make_activation, seed):
+        """Build the network; its initial weights depend on the seed alone."""
         import torch
 
         from skestimators.neural_network._activation import bodies
 
-        torch.manual_seed(self._seed)
+        torch.manual_seed(seed)
         return bodies.build(
             self.input_shape_,
             len(self.classes_),
@@ -197,8 +198,11 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             max_grad_norm=self.max_grad_norm,
             roll_back=True,
             device=self.device_,
-            seed=self._seed,
-            **{"fitted_attributes": lambda network: {"network_": network}, **how},
+            **{
+                "seed": self._seed,
+                "fitted_attributes": lambda network: {"network_": network},
+                **how,
+            },
         )
 
     def _search(self, data, parts, task):
@@ -219,7 +223,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         if not self._has_choices():
             self._chosen = {c.name: c.operations[0] for c in choices}
             return
-        network = self._build(lambda n: MixedActivation(architecture, n))
+        network = self._build(lambda n: MixedActivation(architecture, n), self._seed)
         self._train_mixed(network, architecture, data, parts, task)
         alphas = {name: alphas[-1] for name, alphas in self.alphas_.items()}
         candidates = best_compositions(choices, alphas, self.n_candidates)
@@ -262,35 +266,48 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         }
 
     def _choose(self, candidates, data, parts, task):
-        """Return the candidate that does best on other rows after a short training."""
+        """Return the candidate that does best on other rows after short trainings.
+
+        How a network fares depends on its initial weights, too: the better half of the
+        candidates is trained again from others, and so on until one is left.
+        """
+        left = list(range(len(candidates)))
+        losses = [[] for _ in candidates]
+        while len(left) > 1:
+            for i in left:
+                seed = self._seed + len(losses[i])
+                loss = self._candidate_loss(candidates[i], seed, data, parts, task)
+                losses[i].append(loss)
+            left.sort(key=lambda i: np.mean(losses[i]))
+            left = left[: len(left) // 2]
+        return candidates[left[0]]
+
+    def _candidate_loss(self, chosen, seed, data, parts, task):
+        """Return the lowest loss of a short training on the rows for the alphas."""
         from skestimators.utils._skorch_callbacks import DivergenceError
 
-        if len(candidates) == 1:
-            return candidates[0]
-        losses = []
-        for chosen in candidates:
-            try:
-                _, history, _ = self._train_network(
-                    self._build_with(chosen),
-                    self._batches(data, parts.for_weights),
-                    self._batches(data, parts.for_alphas, shuffle=False),
-                    max_epochs=self._n_candidate_epochs(),
-                    n_iter_no_change=self.max_epochs,
-                    task=task,
-                    step_name="candidate epoch",
-                )
-                losses.append(np.nanmin(history["valid_loss"]))
-            except DivergenceError:
-                losses.append(np.inf)
-        return candidates[np.argmin(losses)]
+        try:
+            _, history, _ = self._train_network(
+                self._build_with(chosen, seed),
+                self._batches(data, parts.for_weights),
+                self._batches(data, parts.for_alphas, shuffle=False),
+                max_epochs=self._n_candidate_epochs(),
+                n_iter_no_change=self.max_epochs,
+                seed=seed,
+                task=task,
+                step_name="candidate epoch",
+            )
+        except DivergenceError:
+            return np.inf
+        return np.nanmin(history["valid_loss"])
 
     def _n_candidate_epochs(self):
         return -(-self.max_epochs // 5)
 
-    def _build_with(self, chosen):
+    def _build_with(self, chosen, seed):
         from skestimators.neural_network._activation.found import Activation
 
-        return self._build(lambda n: Activation(self._choices, chosen, n))
+        return self._build(lambda n: Activation(self._choices, chosen, n), seed)
 
     def _accuracy(self, network, data, parts):
         """Score on the rows that are held out, or on all if there are none."""
@@ -309,7 +326,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             network = copy.deepcopy(self.network_)
             state, n_before, before = self._training_state, self.n_iter_, self.history_
         else:
-            network = self._build_with(self._chosen)
+            network = self._build_with(self._chosen, self._seed)
             state, n_before, before = None, 0, {}
         held_out = None
         if parts.held_out is not None:
