@@ -147,7 +147,10 @@ def bench_cifar(args):
 def random_cell(seed):
     """Draw a composition of the `"rnn"` space."""
     rng = np.random.default_rng(seed)
-    unary, binary = UnaryEdge().operations, BinaryEdge("x", "x").operations
+    unary, binary = (
+        UnaryEdge().operation_names(),
+        BinaryEdge("x", "x").operation_names(),
+    )
 
     def draw_unary(given="x"):
         return UnaryEdge(given, (str(rng.choice(unary)),))

@@ -26,7 +26,7 @@ class ActivationDisplay:
     it, before the histogram of these inputs, whose scale is not shown. The other part
     shows, for each edge of the search space, the weights of its operations after each
     epoch of the search. Those that are strongest at the end have colours and names,
-    the others are grey. The chosen one, the strongest of all, is bold.
+    the others are grey. The chosen one is bold.
 
     Use :meth:`from_estimator` or :meth:`from_activation` to make one. All parameters
     are stored as attributes.
@@ -52,6 +52,10 @@ class ActivationDisplay:
 
     operations : dict of tuple of str, default=None
         For each edge, the names of its operations. None if there was no search.
+
+    chosen : dict of str, default=None
+        For each edge, the name of the operation that was chosen. None takes the
+        strongest at the end.
 
     expression : str, default=None
         The function as plain text, for the title.
@@ -128,6 +132,7 @@ class ActivationDisplay:
         derivative,
         weights=None,
         operations=None,
+        chosen=None,
         expression=None,
         expression_latex=None,
     ):
@@ -137,6 +142,7 @@ class ActivationDisplay:
         self.derivative = derivative
         self.weights = weights
         self.operations = operations
+        self.chosen = chosen
         self.expression = expression
         self.expression_latex = expression_latex
 
@@ -206,8 +212,12 @@ class ActivationDisplay:
             self.histogram_ = artists[3]
         self.weight_axes_, self.weight_lines_ = {}, {}
         if edges:
+            chosen = self.chosen or {
+                edge: self.operations[edge][weights[-1].argmax()]
+                for edge, weights in edges.items()
+            }
             self.weight_axes_, self.weight_lines_ = draw_edges(
-                grid, edges, self.operations, n_strongest
+                grid, edges, self.operations, chosen, n_strongest
             )
         return self
 
@@ -279,26 +289,19 @@ class ActivationDisplay:
 
         Examples
         --------
-        >>> import numpy as np
-        >>> import torch
-        >>> from sklearn.base import BaseEstimator
-        >>> from skestimators.inspection import ActivationDisplay
-        >>> class FoundSiLU(BaseEstimator):
-        ...     def fit(self, X, y=None):
-        ...         self.activation_ = torch.nn.SiLU()
-        ...         self.expression_ = "x * sigmoid(x)"
-        ...         self.expression_latex_ = "x / (1 + e^{-x})"
-        ...         self.activation_inputs_ = np.ravel(X)
-        ...         self.operations_ = {"binary1": ("add", "multiply")}
-        ...         self.alphas_ = {"binary1": np.array([[0.0, 0.0], [0.1, 0.2]])}
-        ...         return self
-        >>> X = np.random.default_rng(0).normal(size=(100, 2))
-        >>> display = ActivationDisplay.from_estimator(FoundSiLU().fit(X))
-        >>> display.ax_.get_title()
-        '$x / (1 + e^{-x})$'
-        >>> display.weights["binary1"].round(3)
-        array([[0.5  , 0.5  ],
-               [0.475, 0.525]])
+        >>> from sklearn.datasets import load_iris
+        >>> from skestimators import ActivationDisplay, ActivationSearchNet, UnaryEdge
+        >>> net = ActivationSearchNet(
+        ...     UnaryEdge(operations=["relu", "tanh"]),
+        ...     search_epochs=2,
+        ...     max_epochs=5,
+        ...     random_state=0,
+        ... )
+        >>> net.fit(*load_iris(return_X_y=True))
+        ActivationSearchNet(...)
+        >>> display = ActivationDisplay.from_estimator(net)
+        >>> display.weights["unary1"].shape
+        (3, 2)
         """
         model = _found_by(estimator)
         display = cls(
@@ -308,6 +311,7 @@ class ActivationDisplay:
                 for edge, alphas in model.alphas_.items()
             },
             operations=dict(model.operations_),
+            chosen=dict(model.chosen_),
             expression=model.expression_,
             expression_latex=model.expression_latex_,
         )

@@ -229,7 +229,7 @@ def _formula_fits(ax, formula, pad):
     return False
 
 
-def draw_edges(grid, weights, operations, n_strongest):
+def draw_edges(grid, weights, operations, chosen, n_strongest):
     """Draw the weights of the operations of each edge over time.
 
     Parameters
@@ -242,6 +242,9 @@ def draw_edges(grid, weights, operations, n_strongest):
 
     operations : dict of tuple of str
         The names of the operations by edge.
+
+    chosen : dict of str
+        The operation that was chosen, by edge.
 
     n_strongest : int
         How many operations have colours and names.
@@ -259,7 +262,9 @@ def draw_edges(grid, weights, operations, n_strongest):
     for i, (edge, curves) in enumerate(weights.items()):
         first = next(iter(axes.values()), None)
         ax = figure.add_subplot(grid[divmod(i, n_cols)], sharex=first)
-        lines[edge] = _draw_edge(ax, curves, operations[edge], n_strongest)
+        names = operations[edge]
+        chosen_one = names.index(chosen[edge])
+        lines[edge] = _draw_edge(ax, curves, names, chosen_one, n_strongest)
         ax.set_title(edge, loc="left", fontsize="medium")
         if i % n_cols == 0:
             ax.set_ylabel("Weight")
@@ -271,19 +276,22 @@ def draw_edges(grid, weights, operations, n_strongest):
     return axes, lines
 
 
-def _draw_edge(ax, weights, names, n_strongest):
+def _draw_edge(ax, weights, names, chosen, n_strongest):
     from matplotlib.ticker import MaxNLocator
 
-    # Stable, for the first of equals to be the chosen one.
     strongest = np.argsort(-weights[-1], kind="stable")[:n_strongest]
     strongest = [k for k in strongest if weights[-1, k] > 0]
+    if chosen not in strongest:
+        strongest[-1] = chosen
     # The line of an operation that was dropped ends there.
     shown = np.where(weights > 0, weights, np.nan)
     epochs = np.arange(len(weights))
     lines = []
     for k, name in enumerate(names):
         rank = strongest.index(k) if k in strongest else None
-        (line,) = ax.plot(epochs, shown[:, k], label=name, **_line_style(rank))
+        (line,) = ax.plot(
+            epochs, shown[:, k], label=name, **_line_style(rank, k == chosen)
+        )
         lines.append(line)
     if np.ptp(shown[np.isfinite(shown)]) < 1e-9:
         # A single operation, or none stronger than the others.
@@ -295,11 +303,11 @@ def _draw_edge(ax, weights, names, n_strongest):
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     ax.ticklabel_format(axis="y", useOffset=False)
     ax.spines[["top", "right"]].set_visible(False)
-    _name_lines(ax, [lines[k] for k in strongest])
+    _name_lines(ax, [lines[k] for k in strongest], lines[chosen])
     return lines
 
 
-def _line_style(rank):
+def _line_style(rank, is_chosen):
     """Return how the line of an operation looks, by its rank among the strongest."""
     if rank is None:
         return {"color": "0.8", "linewidth": 0.8, "zorder": 1}
@@ -307,17 +315,19 @@ def _line_style(rank):
         "color": _COLORS[rank],
         "marker": "o",
         "markevery": [-1],
-        "markersize": 6 if rank == 0 else 4,
         "clip_on": False,
+        "zorder": 4 - 0.1 * rank,
     }
-    return {**style, "linewidth": 2.2 if rank == 0 else 1.4, "zorder": 4 - 0.1 * rank}
+    if is_chosen:
+        return {**style, "markersize": 6, "linewidth": 2.2, "zorder": 5}
+    return {**style, "markersize": 4, "linewidth": 1.4}
 
 
-def _name_lines(ax, lines):
-    """Write the names of lines at their ends, the first of them in bold."""
+def _name_lines(ax, lines, chosen):
+    """Write the names of lines at their ends, that of the chosen one in bold."""
     low, high = ax.get_ylim()
     heights = [(line.get_ydata()[-1] - low) / (high - low) for line in lines]
-    for rank, (line, height) in enumerate(zip(lines, _apart(heights), strict=True)):
+    for line, height in zip(lines, _apart(heights), strict=True):
         ax.annotate(
             line.get_label(),
             xy=(1, height),
@@ -327,7 +337,7 @@ def _name_lines(ax, lines):
             va="center",
             color=line.get_color(),
             fontsize="small",
-            fontweight="bold" if rank == 0 else "normal",
+            fontweight="bold" if line is chosen else "normal",
         )
 
 

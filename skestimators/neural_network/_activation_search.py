@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -31,7 +31,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
     sigmoid(x)``. In the search each choice among operations is a sum of all of them,
     weighted by a softmax over trainable alphas; alphas and weights take gradient steps
     in turn, on different rows [1]_. Of the compositions of the largest alphas the best
-    is chosen, and a network that has it is trained from the start, on all rows.
+    is chosen, and a network that has it is trained from the start.
 
     `X` is images, for which the network is a small LeNet with the activation before its
     last layer; or a table, for which it is a multilayer perceptron; or anything else
@@ -75,7 +75,9 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         Larger gradients are scaled down to this norm.
 
     arch_learning_rate, arch_weight_decay : float, default=3e-4 and 1e-3
-        Those of Adam for the alphas.
+        Those of Adam for the alphas, which move by the former in a step, or a little
+        more. The default suits some 20,000 steps; with a few hundred, .003 to .03
+        decides more.
 
     arch_fraction : float, default=0.5
         Share of the rows, or of the groups if `fit` is given `groups`, that the alphas
@@ -92,9 +94,10 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
 
     n_candidates : int, default=8
         Number of compositions of the largest alphas, among which the one that does best
-        is taken: each is trained for `max_epochs` / 5 epochs on the rows for the
-        weights, and scored on those for the alphas, as in [1]_. 1 takes that of the
-        largest alpha in each choice.
+        is taken, as in [1]_: each is trained for `max_epochs` / 5 epochs on the rows
+        for the weights, and scored on those for the alphas; the better half once more
+        from other initial weights, and so on. 1 takes the composition of the largest
+        alpha in each choice.
 
     compile : bool, default=False
         Whether to compile the network for the search. It takes half a minute or more at
@@ -102,7 +105,8 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
 
     warm_start : bool, default=False
         Whether `fit` goes on with the final training of the network there is, for
-        `max_epochs` more, without a new search.
+        `max_epochs` more, without a new search. It goes on from the last epoch; with
+        `early_stopping`, the best network of all is kept.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes.
@@ -149,6 +153,13 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         by height, then from left to right: in `"rnn"`, `"unary1"` to `"unary3"` are of
         the input, `"binary1"` is of the latter two, `"unary4"` of that, `"binary2"` of
         `"unary1"` and `"unary4"`.
+
+    chosen_ : dict of str
+        For each choice, the operation of `activation_`.
+
+    candidates_ : dict of list of float
+        For the formula of each candidate, the lowest losses of its short trainings; of
+        the better half there are more. Empty lists if there was one only.
 
     alphas_ : dict of ndarray of shape (n_search_epochs + 1, n_operations)
         For each choice, the alphas at the start and after each epoch of the search,
@@ -404,6 +415,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         y_test=None,
         baselines=("relu", "silu", "gelu", "tanh", "random"),
         n_repeats=3,
+        sample_weight=None,
         groups=None,
     ):
         """Train the same network with the activation found and with others.
@@ -432,6 +444,9 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         n_repeats : int, default=3
             Number of seeds, which depend on `random_state`.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in training; scores are not weighted.
+
         groups : array-like of shape (n_samples,), default=None
             Rows of a group are never split.
 
@@ -452,17 +467,18 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         check_is_fitted(self)
         if (X_test is None) != (y_test is None):
             raise ValueError("X_test and y_test must be given together.")
-        if n_repeats < 1:
-            raise ValueError(f"n_repeats must be positive, got {n_repeats}.")
+        check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
         X = X if hasattr(X, "iloc") else np.asarray(X)
-        y = column_or_1d(y)
-        groups = None if groups is None else column_or_1d(groups)
-        check_consistent_length(X, y, groups)
+        y, *beside = (
+            None if values is None else column_or_1d(values)
+            for values in (y, sample_weight, groups)
+        )
+        check_consistent_length(X, y, *beside)
         return compare(
             self,
             self._choices,
-            self._chosen,
-            (X, y, groups),
+            self.chosen_,
+            (X, y, *beside),
             None if X_test is None else (X_test, y_test),
             baselines=baselines,
             n_repeats=n_repeats,

@@ -19,23 +19,28 @@ class StopTraining(Exception):
 class EarlyStopping(Callback):
     """Notice when the validation loss no longer improves; restore the best epoch."""
 
-    def __init__(self, patience, tol):
+    def __init__(self, patience, tol, start=None):
         self.patience = patience
         self.tol = tol
-
-    def on_train_begin(self, net, **kwargs):
-        """Forget earlier epochs."""
-        self.best_weights = None
+        # What has to be beaten: loss and weights of the network there was.
+        self.start_loss, self.best_weights = start or (np.inf, None)
 
     def on_epoch_end(self, net, **kwargs):
         """Compare the epoch with those before it."""
-        losses = net.history[:, "valid_loss"]
-        if losses[-1] <= min(losses):
+        losses = np.array(net.history[:, "valid_loss"])
+        losses[np.isnan(losses)] = np.inf
+        if losses[-1] <= min(*losses, self.start_loss) and losses[-1] < np.inf:
             self.best_weights = copy.deepcopy(net.network.state_dict())
-        self.is_over = all(_without_improvement(losses, self.tol)[-self.patience :])
+        latest = _without_improvement(losses, self.tol)[-self.patience :]
+        self.is_over = len(latest) == self.patience and all(latest)
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights of the best epoch."""
+        if self.best_weights is None:
+            raise DivergenceError(
+                "The validation loss was never finite. Lower learning_rate; "
+                "look for large numbers in X or y."
+            )
         net.network.load_state_dict(self.best_weights)
 
 

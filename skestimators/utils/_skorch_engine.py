@@ -39,21 +39,26 @@ class TensorBatches:
     shuffle : bool
         Whether every pass goes through the rows in a new order, drawn from torch's
         global generator.
+
+    join_single : bool, default=False
+        Whether a last row alone joins the batch before it, as batch normalisation
+        cannot train on one row.
     """
 
-    def __init__(self, inputs, targets, *, batch_size, shuffle):
+    def __init__(self, inputs, targets, *, batch_size, shuffle, join_single=False):
         self.inputs = inputs
         self.targets = targets
         self.batch_size = batch_size
         self.shuffle = shuffle
-
-    def __len__(self):
-        return -(-len(self.inputs) // self.batch_size)
+        self.join_single = join_single
 
     def __iter__(self):
         n_samples = len(self.inputs)
         order = torch.randperm(n_samples) if self.shuffle else torch.arange(n_samples)
-        for rows in order.to(self.inputs.device).split(self.batch_size):
+        batches = list(order.to(self.inputs.device).split(self.batch_size))
+        if self.join_single and len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for rows in batches:
             yield self.inputs[rows], tuple(target[rows] for target in self.targets)
 
 
@@ -153,7 +158,8 @@ def train(
 
     validation_batches : iterable of (inputs, targets) or None, default=None
         If given, training stops when the loss on these has not improved by `tol` for
-        `n_iter_no_change` epochs, and the weights of the best epoch are restored.
+        `n_iter_no_change` epochs, and the weights of the best epoch are restored: of
+        the network as it was given, if `first_epoch` is not 0 and none is better.
 
     criterion : torch.nn.Module
         Takes the network's output and the targets, returns the scalar loss.
@@ -244,7 +250,11 @@ def train(
         callbacks.append(("averaging", averaged))
     early_stopping = None
     if validation_batches is not None:
-        early_stopping = EarlyStopping(n_iter_no_change, tol)
+        start = None
+        if first_epoch:
+            loss = _mean_loss(module.to(device).eval(), validation_batches, criterion)
+            start = loss, copy.deepcopy(module.state_dict())
+        early_stopping = EarlyStopping(n_iter_no_change, tol, start)
         callbacks.append(("early_stopping", early_stopping))
     steps = EpochSteps(step_name, early_stopping, task, fitted_attributes)
     callbacks.append(("steps", steps))
@@ -268,17 +278,29 @@ def train(
     net.notify("on_train_begin", X=None, y=None)
     with suppress(StopTraining):
         net.fit_loop((batches, validation_batches))
+    # Of the last epoch, which the momentum belongs to, not of the best.
+    state = {
+        "optimizer": net.optimizer_.state_dict(),
+        "weights": copy.deepcopy(net.module_.state_dict()),
+        "n_averaged": int(averaged.average.n_averaged) if averaging else 0,
+    }
     net.notify("on_train_end", X=None, y=None)
     names = ["train_loss", "valid_loss", "n_rolled_back"]
     history = {
-        name: list(net.history[:, name]) for name in names if name in net.history[0]
-    }
-    state = {
-        "optimizer": net.optimizer_.state_dict(),
-        "weights": net.module_.state_dict(),
-        "n_averaged": int(averaged.average.n_averaged) if averaging else 0,
+        name: [float(value) for value in net.history[:, name]]
+        for name in names
+        if name in net.history[0]
     }
     return net.network, history, state
+
+
+@torch.no_grad()
+def _mean_loss(module, batches, criterion):
+    losses, sizes = [], []
+    for inputs, targets in batches:
+        losses.append(criterion(module(inputs), targets).item())
+        sizes.append(len(inputs))
+    return np.average(losses, weights=sizes)
 
 
 def joined_history(before, n_before, history):

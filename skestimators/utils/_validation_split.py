@@ -63,12 +63,12 @@ def split_validation(
     try:
         train, validation = next(split.split(np.empty(n_samples), classes, groups))
     except ValueError as error:
-        advice = "Pass more data."
+        advice = "Pass more data" if groups is None else "Pass data of more groups"
         if parameter == "validation_fraction":
-            advice = "Pass more data or early_stopping=False."
+            advice += " or early_stopping=False"
         raise ValueError(
             f"Cannot hold out {parameter}={validation_fraction} of {what}: {error} "
-            f"{advice}"
+            f"{advice}."
         ) from error
     return np.sort(train), np.sort(validation)
 

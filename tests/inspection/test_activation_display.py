@@ -57,6 +57,13 @@ class FoundSiLU(ClassifierMixin, BaseEstimator):
         }
         return self
 
+    @property
+    def chosen_(self):
+        return {
+            edge: names[self.alphas_[edge][-1].argmax()]
+            for edge, names in self.operations_.items()
+        }
+
     def predict(self, X):
         return np.full(len(X), self.classes_[0])
 
@@ -142,6 +149,19 @@ def test_first_of_equally_strong_operations_is_chosen():
     model = FoundSiLU(drift=0).fit(X)
     display = ActivationDisplay.from_estimator(model, n_strongest=1)
     assert names_beside(display.weight_axes_["unary1"]) == (["relu"], ["relu"])
+
+
+def test_the_chosen_operation_need_not_be_the_strongest():
+    model = FoundSiLU().fit(X)
+    names, alphas = model.operations_["unary1"], model.alphas_["unary1"]
+    weakest = names[alphas[-1].argmin()]
+    display = ActivationDisplay.from_activation(model.activation_, X.ravel())
+    display.weights = {"unary1": np.exp(alphas)}
+    display.operations, display.chosen = {"unary1": names}, {"unary1": weakest}
+    display.plot(n_strongest=2)
+    shown, bold = names_beside(display.weight_axes_["unary1"])
+    assert len(shown) == 2
+    assert bold == [weakest]
 
 
 def test_line_of_a_dropped_operation_ends():

@@ -15,9 +15,10 @@ from skestimators.neural_network import BinaryEdge, UnaryEdge
 from skestimators.neural_network._activation.cells import Architecture, MixedActivation
 from skestimators.neural_network._activation.found import (
     Activation,
+    PlacedActivation,
     inputs_of,
-    is_linear,
     mean_activation,
+    shape_of,
 )
 from skestimators.neural_network._activation.space import choices_of, fixed_space
 
@@ -159,7 +160,7 @@ def found(space, n_channels=1, seed=0):
     choices = choices_of(space)
     rng = np.random.default_rng(seed)
     chosen = {c.name: str(rng.choice(c.operations)) for c in choices}
-    return choices, chosen, Activation(choices, chosen, n_channels)
+    return choices, chosen, PlacedActivation(choices, chosen, n_channels)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -305,11 +306,13 @@ def test_a_found_activation_trains_in_a_plain_network():
 
 def test_the_mean_of_betas():
     choices, chosen, first = found(BETAS, 2)
-    second = Activation(choices, chosen, 4)
+    second = PlacedActivation(choices, chosen, 4)
     with torch.no_grad():
         for k, beta in enumerate([*first.parameters(), *second.parameters()]):
             beta.copy_(k + torch.arange(len(beta)))
-    network = nn.Sequential(first, nn.Linear(2, 4), second)
+    # A user's own activation of the same kind counts for nothing.
+    own = Activation(choices, chosen, 4)
+    network = nn.Sequential(first, nn.Linear(2, 4), own, second)
     mean = mean_activation(network, choices, chosen)
     places = zip(first.parameters(), second.parameters(), strict=True)
     expected = [torch.cat(betas).mean().item() for betas in places]
@@ -319,7 +322,9 @@ def test_the_mean_of_betas():
 
 def test_inputs_of_the_activations():
     choices, chosen, first = found(BETAS, 4)
-    network = nn.Sequential(nn.Linear(3, 4), first, Activation(choices, chosen, 4))
+    network = nn.Sequential(
+        nn.Linear(3, 4), first, PlacedActivation(choices, chosen, 4)
+    )
     rows = torch.randn(50, 3)
     values = inputs_of(network, rows, 1000)
     hidden = network[0](rows)
@@ -349,4 +354,4 @@ def test_inputs_of_the_activations():
     ],
 )
 def test_lines_are_told_from_curves(space, expected):
-    assert is_linear(found(space)[2]) is expected
+    assert (not shape_of(found(space)[2])) is expected

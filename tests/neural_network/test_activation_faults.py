@@ -301,7 +301,7 @@ def test_comparisons_that_cannot_be_made():
         net.compare_baselines(X, Y, baselines=("relu", "swish"))
     with pytest.raises(ValueError, match="X_test and y_test must be given together"):
         net.compare_baselines(X, Y, X_test=X)
-    with pytest.raises(ValueError, match="n_repeats must be positive, got 0"):
+    with pytest.raises(ValueError, match="n_repeats == 0, must be >= 1"):
         net.compare_baselines(X, Y, n_repeats=0)
     with pytest.raises(ValueError, match="inconsistent"):
         net.compare_baselines(X, Y[:-1])

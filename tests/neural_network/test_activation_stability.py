@@ -157,3 +157,38 @@ def test_a_candidate_that_cannot_be_trained_is_not_taken():
     net.set_params(module=networks, n_candidates=2).fit(X, Y)
     assert [glitch.n_spoilt > 0 for glitch in networks.glitches] == [0, 1, 0, 0]
     assert net.expression_ != with_one
+
+
+class BlindAtFirst(nn.Module):
+    """In evaluation, give NaN until a number of calls in training."""
+
+    def __init__(self, n_calls):
+        super().__init__()
+        self.n_calls = n_calls
+
+    def forward(self, x):
+        self.n_calls -= self.training
+        return x if self.training or self.n_calls < 0 else x * torch.nan
+
+
+@pytest.mark.parametrize("n_calls", [6, 10**9])
+def test_a_validation_loss_that_is_not_finite(n_calls):
+    """Ten epochs of six batches, of which the first is not told from a bad one."""
+
+    def module(input_shape, n_outputs, activation):
+        return nn.Sequential(
+            nn.Linear(*input_shape, 8),
+            activation(8),
+            BlindAtFirst(n_calls),
+            nn.Linear(8, n_outputs),
+        )
+
+    net = ActivationSearchNet(UnaryEdge(operations=["tanh"]), module=module, **SMALL)
+    net.set_params(early_stopping=True, max_epochs=10)
+    if n_calls > 60:
+        with pytest.raises(ValueError, match="validation loss"):
+            net.fit(X, Y)
+        return
+    losses = net.fit(X, Y).history_["valid_loss"]
+    assert np.isfinite(losses).tolist() == [False] + [True] * 9
+    assert np.isfinite(net.predict_proba(X)).all()

@@ -48,6 +48,12 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         from skestimators.utils._device import resolve_device
 
         go_on = self.warm_start and self.__sklearn_is_fitted__()
+        if go_on and self._architecture() != self._built_with:
+            raise ValueError(
+                f"The network was built with {self._built_with}, but the parameters "
+                f"are now {self._architecture()}. Only a new fit with warm_start=False "
+                "can search again."
+            )
         if not go_on:
             # If this fit fails, what there is would not fit what is set here.
             for name in [n for n in vars(self) if n.endswith("_") and n[0] != "_"]:
@@ -63,6 +69,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         if not go_on:
             random_state = check_random_state(self.random_state)
             self._seed, self._split_seed = (draw_seed(random_state) for _ in range(2))
+            self._built_with = self._architecture()
             self.device_ = resolve_device(self.device)
             self.input_shape_ = rows.shape[1:]
         parts = self._split(labels, groups, search=self._has_choices() and not go_on)
@@ -82,6 +89,14 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             self._train(data, parts, task, go_on=go_on)
             self._describe(data, parts, warn=self._has_choices() and not go_on)
         return self
+
+    def _architecture(self):
+        """Return the parameters that decide what is built."""
+        return {
+            "search_space": self.search_space,
+            "module": self.module,
+            "hidden_layer_sizes": tuple(self.hidden_layer_sizes),
+        }
 
     def _max_steps(self, go_on):
         """Return the number of epochs of all kinds at the most."""
@@ -165,7 +180,9 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
 
         X, *targets = (tensor[rows] for tensor in data)
         size = self.batch_size or len(rows)
-        return TensorBatches(X, tuple(targets), batch_size=size, shuffle=shuffle)
+        return TensorBatches(
+            X, tuple(targets), batch_size=size, shuffle=shuffle, join_single=True
+        )
 
     def _build(self, make_activation, seed):
         """Build the network; its initial weights depend on the seed alone."""
@@ -180,6 +197,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             make_activation,
             module=self.module,
             hidden_layer_sizes=self.hidden_layer_sizes,
+            device=self.device_,
         )
 
     def _train_network(self, network, batches, held_out=None, **how):
@@ -221,15 +239,16 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         self.alphas_ = {n: a[np.newaxis] for n, a in architecture.values().items()}
         self.search_history_, self.discretization_ = {}, {}
         if not self._has_choices():
-            self._chosen = {c.name: c.operations[0] for c in choices}
+            self.chosen_ = {c.name: c.operations[0] for c in choices}
+            self.candidates_ = {self._expression(self.chosen_): []}
             return
         network = self._build(lambda n: MixedActivation(architecture, n), self._seed)
         self._train_mixed(network, architecture, data, parts, task)
         alphas = {name: alphas[-1] for name, alphas in self.alphas_.items()}
         candidates = best_compositions(choices, alphas, self.n_candidates)
-        self._chosen = self._choose(candidates, data, parts, task)
+        self.chosen_ = self._choose(candidates, data, parts, task)
         self.discretization_["mixed"] = self._accuracy(network, data, parts)
-        architecture.keep({name: [chosen] for name, chosen in self._chosen.items()})
+        architecture.keep({name: [chosen] for name, chosen in self.chosen_.items()})
         self.discretization_["discretized"] = self._accuracy(network, data, parts)
 
     def _train_mixed(self, network, architecture, data, parts, task):
@@ -273,6 +292,10 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
         """
         left = list(range(len(candidates)))
         losses = [[] for _ in candidates]
+        self.candidates_ = {
+            self._expression(chosen): losses_of_one
+            for chosen, losses_of_one in zip(candidates, losses, strict=True)
+        }
         while len(left) > 1:
             for i in left:
                 seed = self._seed + len(losses[i])
@@ -281,6 +304,11 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             left.sort(key=lambda i: np.mean(losses[i]))
             left = left[: len(left) // 2]
         return candidates[left[0]]
+
+    def _expression(self, chosen):
+        from skestimators.neural_network._activation.found import Activation
+
+        return to_text(simplify(Activation(self._choices, chosen).tree()))
 
     def _candidate_loss(self, chosen, seed, data, parts, task):
         """Return the lowest loss of a short training on the rows for the alphas."""
@@ -299,25 +327,23 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             )
         except DivergenceError:
             return np.inf
-        return np.nanmin(history["valid_loss"])
+        return np.fmin.reduce([np.inf, *history["valid_loss"]])
 
     def _n_candidate_epochs(self):
         return -(-self.max_epochs // 5)
 
     def _build_with(self, chosen, seed):
-        from skestimators.neural_network._activation.found import Activation
+        from skestimators.neural_network._activation.found import PlacedActivation
 
-        return self._build(lambda n: Activation(self._choices, chosen, n), seed)
+        return self._build(lambda n: PlacedActivation(self._choices, chosen, n), seed)
 
     def _accuracy(self, network, data, parts):
         """Score on the rows that are held out, or on all if there are none."""
         from skestimators.utils._skorch_engine import predict
 
         rows = parts.train if parts.held_out is None else parts.held_out
-        X, labels, weight = (tensor[rows].cpu().numpy() for tensor in data)
-        return float(
-            np.average(predict(network, X).argmax(1) == labels, weights=weight)
-        )
+        X, labels, _ = (tensor[rows].cpu().numpy() for tensor in data)
+        return float((predict(network, X).argmax(1) == labels).mean())
 
     def _train(self, data, parts, task, *, go_on):
         """Train the network that has the chosen activation."""
@@ -326,7 +352,7 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             network = copy.deepcopy(self.network_)
             state, n_before, before = self._training_state, self.n_iter_, self.history_
         else:
-            network = self._build_with(self._chosen, self._seed)
+            network = self._build_with(self.chosen_, self._seed)
             state, n_before, before = None, 0, {}
         held_out = None
         if parts.held_out is not None:
@@ -343,38 +369,40 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
             task=task,
         )
         self._record(network.eval(), history, state, before, n_before)
-        if not go_on:
-            accuracy = self._accuracy(self.network_, data, parts)
-            self.discretization_["retrained"] = accuracy
+        accuracy = self._accuracy(self.network_, data, parts)
+        self.discretization_["retrained"] = accuracy
 
     def _record(self, network, history, state, before, n_before):
         from skestimators.utils._skorch_engine import joined_history
 
         self.history_ = joined_history(before, n_before, history)
         self.n_iter_ = len(self.history_["train_loss"])
-        self._training_state = state
+        # Large, and needed to go on only.
+        self._training_state = state if self.warm_start else None
         self.network_ = network
 
     def _describe(self, data, parts, *, warn):
         """Note what the activation is, and what it is fed with."""
         from skestimators.neural_network._activation.found import (
             inputs_of,
-            is_linear,
             mean_activation,
+            shape_of,
         )
 
-        self.activation_ = mean_activation(self.network_, self._choices, self._chosen)
+        self.activation_ = mean_activation(self.network_, self._choices, self.chosen_)
         tree = simplify(self.activation_.tree())
         self.expression_, self.expression_latex_ = to_text(tree), to_latex(tree)
-        rows = data[0][parts.train[:_N_ROWS]]
+        # From all over the rows, which may be sorted.
+        rows = parts.train[:: -(-len(parts.train) // _N_ROWS)]
+        rows = data[0][rows]
         self.activation_inputs_ = inputs_of(self.network_, rows, _N_INPUTS)
-        if warn and is_linear(self.activation_):
+        if warn and not shape_of(self.activation_):
             warnings.warn(
                 f"The search has collapsed to a linear activation, {self.expression_}: "
                 "the network has become a linear map between its other layers. Take "
                 "identity, zero and their like out of the search space, raise "
                 "arch_learning_rate, or try n_search_stages=3.",
-                stacklevel=3,
+                stacklevel=5,
             )
 
     def __sklearn_is_fitted__(self):

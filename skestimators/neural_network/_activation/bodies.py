@@ -96,7 +96,9 @@ def mlp(input_shape, n_outputs, activation, *, hidden_layer_sizes):
     return nn.Sequential(*layers, nn.Linear(hidden_layer_sizes[-1], n_outputs))
 
 
-def build(input_shape, n_outputs, make_activation, *, module, hidden_layer_sizes):
+def build(
+    input_shape, n_outputs, make_activation, *, module, hidden_layer_sizes, device
+):
     """Build the network for images or tables, or the user's own.
 
     Parameters
@@ -115,6 +117,9 @@ def build(input_shape, n_outputs, make_activation, *, module, hidden_layer_sizes
 
     hidden_layer_sizes : sequence of int
         Widths of the hidden layers for tables.
+
+    device : str
+        Name of a torch device.
 
     Returns
     -------
@@ -140,7 +145,7 @@ def build(input_shape, n_outputs, make_activation, *, module, hidden_layer_sizes
         input_shape = (input_shape[2], *input_shape[:2])
     if module is not None:
         body = module(input_shape, n_outputs, activation)
-        _check_body(body, made, input_shape, n_outputs)
+        _check_body(body, made, input_shape, n_outputs, device)
     elif is_image:
         body = lenet(input_shape, n_outputs, activation)
     else:
@@ -150,20 +155,26 @@ def build(input_shape, n_outputs, make_activation, *, module, hidden_layer_sizes
     return nn.Sequential(ImageInput(), body) if is_image else body
 
 
-def _check_body(body, places, input_shape, n_outputs):
+def _check_body(body, places, input_shape, n_outputs, device):
     """Check the user's network, by running it on two rows."""
     if not isinstance(body, nn.Module):
         raise TypeError(f"module must return a torch.nn.Module, got {body!r}.")
-    modules = set(body.modules())
-    if not any(place in modules for place in places):
+    training = body.training
+    called = []
+    hooks = [
+        place.register_forward_hook(lambda *_: called.append(True)) for place in places
+    ]
+    with torch.no_grad():
+        rows = torch.zeros(2, *input_shape, device=device)
+        shape = tuple(body.to(device).eval()(rows).shape)
+    for hook in hooks:
+        hook.remove()
+    body.train(training)
+    if not called or not set(places) & set(body.modules()):
         raise ValueError(
             "module must call its argument `activation` with a number of channels, and "
-            "put what it returns into the network."
+            "put what it returns into the network, which must call it."
         )
-    training = body.training
-    with torch.no_grad():
-        shape = tuple(body.eval()(torch.zeros(2, *input_shape)).shape)
-    body.train(training)
     if shape != (2, n_outputs):
         raise ValueError(
             f"module must map an input of shape {(2, *input_shape)} to logits of shape "

@@ -2,9 +2,7 @@
 
 import heapq
 
-import torch
-
-from skestimators.neural_network._activation.found import Activation
+from skestimators.neural_network._activation.found import Activation, shape_of
 
 # How many compositions are looked at for each that is wanted, as many are the same.
 _EFFORT = 50
@@ -13,8 +11,7 @@ _EFFORT = 50
 def best_compositions(choices, alphas, n_compositions):
     """List the compositions of the largest weights, each function once.
 
-    Compositions that differ in scale, offset or sign only count as the same, as the
-    linear layers around an activation make up for these. So do all linear ones.
+    All linear ones are the same.
 
     Parameters
     ----------
@@ -36,7 +33,7 @@ def best_compositions(choices, alphas, n_compositions):
     for _, chosen in zip(
         range(_EFFORT * n_compositions), _by_weight(choices, alphas), strict=False
     ):
-        found.setdefault(_shape(Activation(choices, chosen)), chosen)
+        found.setdefault(shape_of(Activation(choices, chosen)), chosen)
         if len(found) == n_compositions:
             break
     return list(found.values())
@@ -66,17 +63,3 @@ def _by_weight(choices, alphas):
                 cost_of_worse = cost - costs[i][rank] + costs[i][rank + 1]
                 if cost_of_worse < float("inf"):
                     heapq.heappush(waiting, (cost_of_worse, worse))
-
-
-@torch.no_grad()
-def _shape(activation):
-    """Return what tells the activation from those of another shape."""
-    x = torch.linspace(-3, 3, 61, dtype=torch.double)
-    y = activation.double()(x)
-    line = torch.lerp(y[0], y[-1], (x + 3) / 6)
-    bend = (y - line).abs().max()
-    if bend <= 1e-6 * (1 + y.abs().max()):
-        return "linear"
-    y = (y - y.mean()) / y.std()
-    y = y * y[y.abs().argmax()].sign()
-    return tuple((y * 1e3).round().int().tolist())

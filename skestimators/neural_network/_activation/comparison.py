@@ -1,5 +1,7 @@
 """What the activation found is worth, against others with the same budget."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -29,8 +31,8 @@ def compare(
     chosen : dict of str
         The operations that were found.
 
-    training : tuple of (X, y, groups)
-        What networks are trained on.
+    training : tuple of (X, y, sample_weight, groups)
+        What networks are trained on; the latter two may be None.
 
     test : tuple of (X, y) or None
         What they are scored on; None holds out a quarter of the training data, another
@@ -50,7 +52,9 @@ def compare(
     table : DataFrame
         One row an activation.
     """
-    check_baselines(baselines)
+    _check_baselines(baselines)
+    from skestimators.utils._skorch_callbacks import DivergenceError
+
     random_state = check_random_state(random_state)
     scores = {name: [] for name in ("found", *baselines)}
     expressions = {}
@@ -69,33 +73,27 @@ def compare(
             network = clone(estimator).set_params(
                 search_space=fixed, random_state=seed, warm_start=False
             )
-            X, y, groups = learned
-            network.fit(X, y, groups=groups)
-            scores[name].append(network.score(*tested))
-            expressions.setdefault(name, []).append(network.expression_)
+            try:
+                score = network.fit(*learned).score(*tested)
+            except DivergenceError as error:
+                warnings.warn(f"Training with {name!r} failed: {error}", stacklevel=3)
+                score = np.nan
+            scores[name].append(score)
+            expression = getattr(network, "expression_", "diverged")
+            expressions.setdefault(name, []).append(expression)
     return _table(scores, expressions)
 
 
-def check_baselines(baselines):
-    """Check that all names are known.
-
-    Parameters
-    ----------
-    baselines : sequence of str
-        The names.
-
-    Raises
-    ------
-    ValueError
-        If one is no unary operation, nor `"random"`.
-    """
+def _check_baselines(baselines):
     known = ("random", *UNARY_FORMULAS)
+    if isinstance(baselines, str):
+        raise ValueError(f"baselines must be a list of names, got {baselines!r}.")
     for name in baselines:
         if name not in known:
             raise ValueError(f"baselines has {name!r}; there are {', '.join(known)}.")
 
 
-def _split(X, y, groups, seed):
+def _split(X, y, weight, groups, seed):
     train, test = split_validation(
         len(y),
         validation_fraction=0.25,
@@ -104,8 +102,8 @@ def _split(X, y, groups, seed):
         parameter="the test share",
         random_state=seed,
     )
-    kept = None if groups is None else groups[train]
-    return (_take(X, train), y[train], kept), (_take(X, test), y[test])
+    beside = (None if a is None else a[train] for a in (weight, groups))
+    return (_take(X, train), y[train], *beside), (_take(X, test), y[test])
 
 
 def _take(X, rows):

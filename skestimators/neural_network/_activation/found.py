@@ -58,6 +58,13 @@ class Activation(nn.Module):
         return f"{type(self).__name__}({self.extra_repr()})"
 
 
+class PlacedActivation(Activation):
+    """The activation at one place of the network that it was found in or trained with.
+
+    Other activations of the same kind may stand in a network that the user made.
+    """
+
+
 def mean_activation(network, choices, chosen):
     """Make one activation for any number of channels out of those of a network.
 
@@ -117,17 +124,35 @@ def inputs_of(network, rows, n_values):
     return values[::step].float().cpu().numpy()
 
 
-def is_linear(activation):
-    """Tell whether an activation is a straight line, from -3 to 3."""
+@torch.no_grad()
+def shape_of(activation):
+    """Return what tells an activation from those of another shape.
+
+    Functions that differ in scale, offset or sign only have the same, as the linear
+    layers around an activation make up for these.
+
+    Parameters
+    ----------
+    activation : Activation
+        With one channel.
+
+    Returns
+    -------
+    shape : tuple of int
+        Empty if the function is linear.
+    """
     x = torch.linspace(-3, 3, 61, dtype=torch.double)
-    with torch.no_grad():
-        y = copy.deepcopy(activation).double().cpu()(x)
+    y = copy.deepcopy(activation).double().cpu()(x)
     line = torch.lerp(y[0], y[-1], (x + 3) / 6)
-    return bool((y - line).abs().max() <= 1e-6 * (1 + y.abs().max()))
+    if (y - line).abs().max() <= 1e-6 * (1 + y.abs().max()):
+        return ()
+    y = (y - y.mean()) / y.std()
+    y = y * y[y.abs().argmax()].sign()
+    return tuple((y * 1e3).round().int().tolist())
 
 
 def _places(network):
-    return [m for m in network.modules() if isinstance(m, Activation)]
+    return [m for m in network.modules() if isinstance(m, PlacedActivation)]
 
 
 def _per_channel(beta, x):

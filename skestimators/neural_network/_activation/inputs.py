@@ -47,7 +47,8 @@ def check_rows(estimator, X, *beside, reset):
     if not is_table:
         shape = _check_shape(estimator, shape, X, reset)
         # A feature is a value of an image, whether it was flattened before or not.
-        X = np.reshape(X, (len(X), int(np.prod(shape)))) if n_dimensions == 4 else X
+        if n_dimensions == 4:
+            X = np.asarray(X).reshape(len(X), int(np.prod(shape)))
     elif n_dimensions == 3:
         raise ValueError(
             "Found array with dim 3. Images are arrays of shape (n_samples, height, "
@@ -63,7 +64,7 @@ def check_rows(estimator, X, *beside, reset):
     )
     rows, *beside = validated if beside else [validated]
     if not is_table:
-        rows = _check_values(rows.reshape(len(rows), *shape))
+        rows = _check_values(rows.reshape(len(rows), *shape), reset)
     return (rows, *beside) if beside else rows
 
 
@@ -107,10 +108,15 @@ def _image_shape(image_shape):
     return shape
 
 
-def _check_values(images):
+def _check_values(images, reset):
     integers = images.dtype.kind in "iu"
     upper = 255 if integers else 1
     low, high = images.min(), images.max()
+    if reset and integers and high <= 1:
+        raise ValueError(
+            "Images of integers range from 0 to 255, but there are only 0 and 1. Pass "
+            "masks as booleans or floats."
+        )
     # Scaled images may be beyond by rounding.
     if low < -1e-6 or high > upper + 1e-6:
         raise ValueError(

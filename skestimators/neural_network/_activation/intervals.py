@@ -5,7 +5,9 @@ The values are those of the safe forms, without torch.
 
 import math
 
+# Where values end.
 LIMIT = 100.0
+# Added to the argument of the logarithm, and to the square of a divisor.
 EPSILON = 0.01
 
 

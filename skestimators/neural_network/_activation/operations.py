@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-LIMIT = 100.0
-# Added to the argument of the logarithm, and to the square of a divisor.
-EPSILON = 0.01
+from skestimators.neural_network._activation.intervals import EPSILON, LIMIT
+
 # Its square is finite in float32; what is beyond is as good as infinite.
 _FAR = 1e9
 

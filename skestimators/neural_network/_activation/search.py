@@ -72,8 +72,14 @@ class ArchitectureSteps(Callback):
             rows = next(self.rows)
         net.module_.train()
         buffers = [buffer.clone() for buffer in net.module_.buffers()]
+        weights = [p for p in net.module_.parameters() if p.requires_grad]
         step = self._second_order if self.second_order else self._first_order
-        loss, gradients = step(net, rows, batch)
+        try:
+            with torch.enable_grad():
+                loss, gradients = step(net, weights, rows, batch)
+        finally:
+            _set_requires_grad(self.alphas, False)
+            _set_requires_grad(weights, True)
         norm = torch.nn.utils.get_total_norm(gradients)
         for buffer, before in zip(net.module_.buffers(), buffers, strict=True):
             buffer.copy_(before)
@@ -95,21 +101,16 @@ class ArchitectureSteps(Callback):
         self.history["entropy"].append(mean_entropy(self.values[-1]))
         self.history["n_arch_rolled_back"].append(self.n_rolled_back)
 
-    def _first_order(self, net, rows, batch):
-        weights = list(net.module_.parameters())
+    def _first_order(self, net, weights, rows, batch):
         # Nothing of the network below its first activation needs a gradient.
         _set_requires_grad(weights, False)
         _set_requires_grad(self.alphas, True)
         loss = _loss(net, rows)
-        gradients = _gradients(loss, self.alphas)
-        _set_requires_grad(self.alphas, False)
-        _set_requires_grad(weights, True)
-        return loss.detach(), gradients
+        return loss.detach(), _gradients(loss, self.alphas)
 
-    def _second_order(self, net, rows, batch):
+    def _second_order(self, net, weights, rows, batch):
         # The loss after the next step for the weights, momentum and all. The derivative
         # of that step by the alphas, times a vector, is a difference of two gradients.
-        weights = list(net.module_.parameters())
         before = [weight.detach().clone() for weight in weights]
         rate = net.optimizer_.param_groups[0]["lr"]
         _move(weights, before, -rate, _next_step(net, weights, batch))
@@ -127,7 +128,6 @@ class ArchitectureSteps(Callback):
         with torch.no_grad():
             for weight, at in zip(weights, before, strict=True):
                 weight.copy_(at)
-        _set_requires_grad(self.alphas, False)
         return loss.detach(), [
             direct - rate * (ahead - behind) / (2 * size)
             for direct, ahead, behind in zip(by_alphas, *differences, strict=True)

@@ -1,9 +1,11 @@
 """Search spaces: which operations an activation may be composed of, and how."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import count
+
+import numpy as np
 
 from skestimators.neural_network._activation.formulas import (
     BINARY_FORMULAS,
@@ -24,16 +26,14 @@ class _Edge:
             ):
                 raise TypeError(
                     f"The input of {type(self).__name__} must be 'x' or another edge, "
-                    f"got {given!r}."
+                    f"got {given!r}. Choices are given as operations=[...]."
                 )
         names = self.operations
         if isinstance(names, str) and names == "all":
-            names = tuple(name for name in known if name not in _NOT_IN_ALL)
-            object.__setattr__(self, "operations", names)
             return
         if (
             isinstance(names, str)
-            or not isinstance(names, Iterable)
+            or not isinstance(names, Sequence | np.ndarray)
             or not all(isinstance(name, str) for name in names)
         ):
             raise TypeError(
@@ -53,6 +53,11 @@ class _Edge:
                     f"{name!r} is no operation of {type(self).__name__}.{hint} "
                     f"There are {', '.join(known)}."
                 )
+
+    def _names(self, known):
+        if self.operations == "all":
+            return tuple(name for name in known if name not in _NOT_IN_ALL)
+        return self.operations
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,10 @@ class UnaryEdge(_Edge):
 
     def __post_init__(self):
         self._check(UNARY_FORMULAS)
+
+    def operation_names(self):
+        """Return the names of the operations, in a tuple."""
+        return self._names(UNARY_FORMULAS)
 
     @property
     def inputs(self):
@@ -161,6 +170,10 @@ class BinaryEdge(_Edge):
 
     def __post_init__(self):
         self._check(BINARY_FORMULAS)
+
+    def operation_names(self):
+        """Return the names of the operations, in a tuple."""
+        return self._names(BINARY_FORMULAS)
 
     @property
     def inputs(self):
@@ -224,7 +237,7 @@ def choices_of(search_space):
     return tuple(
         Choice(
             names[path],
-            edge.operations,
+            edge.operation_names(),
             tuple(names.get((*path, i), "x") for i in range(len(edge.inputs))),
         )
         for path, edge in edges
