@@ -122,7 +122,7 @@ class Architecture:
         """Return the alphas of each choice as an array, -inf for what was dropped."""
         values = {}
         for choice in self.choices:
-            alphas = self.alphas[choice.name].detach().double().cpu().numpy()
+            alphas = self.alphas[choice.name].detach().double().cpu().numpy().copy()
             dropped = [n not in self.left[choice.name] for n in choice.operations]
             alphas[dropped] = -np.inf
             values[choice.name] = alphas
