@@ -54,8 +54,8 @@ student.fit(X_train, y_train)
 print(student.expression_)
 
 # %%
-# It does. (It is not always so easy: the guide has functions that were missed with as
-# few points.) During the search the network has all eight at once, in a sum whose weights
+# It does. That is not always so: the guide has functions that it missed with as few
+# points. During the search the network has all eight at once, in a sum whose weights
 # are trained along with the network: they are on the right. On the left is the winner,
 # over the range that the network feeds it.
 ActivationDisplay.from_estimator(student)
