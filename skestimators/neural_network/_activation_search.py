@@ -2,16 +2,12 @@
 
 from numbers import Integral, Real
 
-import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skestimators.neural_network._activation.base import ActivationSearcher
 from skestimators.neural_network._activation.comparison import compare
-from skestimators.neural_network._activation.inputs import check_rows
 from skestimators.neural_network._activation.space import (
     SEARCH_SPACES,
     BinaryEdge,
@@ -368,44 +364,6 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         """
         return self._fit(X, y, sample_weight, groups)
 
-    def predict_proba(self, X):
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, height, width, n_channels)
-            Rows or images, as for `fit`.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, computed in float32 and returned as float64. A
-            row's probabilities do not depend on the other rows.
-        """
-        check_is_fitted(self)
-        from skestimators.utils._skorch_engine import predict
-
-        rows = check_rows(self, X, reset=False)
-        return softmax(predict(self.network_, rows), axis=1)
-
-    def predict(self, X):
-        """Predict the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, height, width, n_channels)
-            Rows or images, as for `fit`.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Class labels.
-        """
-        winners = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[winners]
-
     def compare_baselines(
         self,
         X,
@@ -465,21 +423,12 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
             `n_repeats` is not positive.
         """
         check_is_fitted(self)
-        if (X_test is None) != (y_test is None):
-            raise ValueError("X_test and y_test must be given together.")
-        check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
-        X = X if hasattr(X, "iloc") else np.asarray(X)
-        y, *beside = (
-            None if values is None else column_or_1d(values)
-            for values in (y, sample_weight, groups)
-        )
-        check_consistent_length(X, y, *beside)
         return compare(
             self,
             self._choices,
             self.chosen_,
-            (X, y, *beside),
-            None if X_test is None else (X_test, y_test),
+            training=(X, y, sample_weight, groups),
+            test=(X_test, y_test),
             baselines=baselines,
             n_repeats=n_repeats,
             random_state=self.random_state,

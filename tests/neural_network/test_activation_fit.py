@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, make_moons
 from sklearn.metrics import log_loss
 
 from skestimators.neural_network import ActivationSearchNet, BinaryEdge, UnaryEdge
-from skestimators.neural_network._activation import base
+from skestimators.neural_network._activation import training
 
 torch = pytest.importorskip("torch")
 
@@ -96,14 +96,14 @@ def test_the_activation_is_that_of_the_network(net):
 
 def test_the_best_epoch_is_kept(monkeypatch):
     held_out = []
-    split = base.split_validation
+    split = training.split_validation
 
     def spy(*args, **kwargs):
         sides = split(*args, **kwargs)
         held_out.append(sides[1])
         return sides
 
-    monkeypatch.setattr(base, "split_validation", spy)
+    monkeypatch.setattr(training, "split_validation", spy)
     weight = np.random.default_rng(0).random(len(X)) + 0.1
     flipped = np.where(np.arange(len(Y)) % 5, Y, 1 - Y)
     net = small(max_epochs=60, learning_rate=0.5, n_iter_no_change=8)
@@ -175,14 +175,14 @@ def test_warm_start_goes_on():
 
 def test_groups_are_never_split(monkeypatch):
     splits = []
-    split = base.split_validation
+    split = training.split_validation
 
     def spy(n_samples, *, groups, **kwargs):
         sides = split(n_samples, groups=groups, **kwargs)
         splits.append([set(groups[side]) for side in sides])
         return sides
 
-    monkeypatch.setattr(base, "split_validation", spy)
+    monkeypatch.setattr(training, "split_validation", spy)
     groups = np.array([f"g{k}" for k in np.random.default_rng(0).integers(0, 9, 120)])
     small(validation_fraction=0.3).fit(X, Y, groups=groups)
     (train, held_out), (for_weights, for_alphas) = splits

@@ -2,14 +2,11 @@
 
 import copy
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
+from scipy.special import softmax
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
 from skestimators.neural_network._activation.formulas import (
     simplify,
@@ -18,28 +15,18 @@ from skestimators.neural_network._activation.formulas import (
 )
 from skestimators.neural_network._activation.inputs import check_rows
 from skestimators.neural_network._activation.space import choices_of
+from skestimators.neural_network._activation.training import NetworkTrainer
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed, torch_seed
-from skestimators.utils._validation import check_layer_sizes, drop_weightless
-from skestimators.utils._validation_split import split_validation
+from skestimators.utils._validation import drop_weightless
 
 # Of the sample of what activations are fed with: rows, and values in the end.
 _N_ROWS = 256
 _N_INPUTS = 10_000
 
 
-@dataclass
-class _Parts:
-    """Rows to train on, held out or None, and for the two sides of the search."""
-
-    train: np.ndarray
-    held_out: np.ndarray | None
-    for_weights: np.ndarray
-    for_alphas: np.ndarray
-
-
-class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
+class ActivationSearcher(NetworkTrainer):
     """Search for an activation, and train the network that has it."""
 
     def _fit(self, X, y, sample_weight, groups):
@@ -108,120 +95,6 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
 
     def _has_choices(self):
         return any(len(c.operations) > 1 for c in choices_of(self.search_space))
-
-    def _encode(self, y, *, reset):
-        check_classification_targets(y)
-        if reset:
-            self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs two classes or more, but y holds one "
-                f"class: {self.classes_.tolist()[0]!r}."
-            )
-        if len(unknown := np.setdiff1d(y, self.classes_)):
-            raise ValueError(
-                f"y holds {unknown.tolist()}, not among the classes of the network, "
-                f"{self.classes_.tolist()}."
-            )
-        return np.searchsorted(self.classes_, y)
-
-    def _weigh(self, weight, y):
-        """Return the factor of each row in the loss."""
-        factor = weight * compute_sample_weight(self.class_weight, y)
-        if factor.min() < 0 or not factor.any():
-            raise ValueError(
-                f"class_weight={self.class_weight} must not be negative, nor zero for "
-                f"all rows."
-            )
-        return factor
-
-    def _check_layers(self):
-        check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
-        if len(self.hidden_layer_sizes) == 0:
-            raise ValueError(
-                "hidden_layer_sizes must have at least one layer, for an activation to "
-                "stand behind."
-            )
-
-    def _split(self, labels, groups, *, search):
-        def split(rows, parameter):
-            sides = split_validation(
-                len(rows),
-                validation_fraction=getattr(self, parameter),
-                groups=None if groups is None else groups[rows],
-                classes=labels[rows],
-                parameter=parameter,
-                random_state=self._split_seed,
-            )
-            return [rows[side] for side in sides]
-
-        train, held_out = np.arange(len(labels)), None
-        if self.early_stopping:
-            train, held_out = split(train, "validation_fraction")
-        for_weights = for_alphas = train
-        if search:
-            for_weights, for_alphas = split(train, "arch_fraction")
-        return _Parts(train, held_out, for_weights, for_alphas)
-
-    def _tensors(self, *arrays):
-        import torch
-
-        return [
-            torch.tensor(
-                array,
-                dtype=torch.float32 if array.dtype.kind == "f" else None,
-                device=self.device_,
-            )
-            for array in arrays
-        ]
-
-    def _batches(self, data, rows, *, shuffle=True):
-        from skestimators.utils._skorch_engine import TensorBatches
-
-        X, *targets = (tensor[rows] for tensor in data)
-        size = self.batch_size or len(rows)
-        return TensorBatches(
-            X, tuple(targets), batch_size=size, shuffle=shuffle, join_single=True
-        )
-
-    def _build(self, make_activation, seed):
-        """Build the network; its initial weights depend on the seed alone."""
-        import torch
-
-        from skestimators.neural_network._activation import bodies
-
-        torch.manual_seed(seed)
-        return bodies.build(
-            self.input_shape_,
-            len(self.classes_),
-            make_activation,
-            module=self.module,
-            hidden_layer_sizes=self.hidden_layer_sizes,
-            device=self.device_,
-        )
-
-    def _train_network(self, network, batches, held_out=None, **how):
-        import torch
-
-        from skestimators.utils import _skorch_engine as engine
-
-        return engine.train(
-            network,
-            batches,
-            held_out,
-            criterion=engine.WeightedLoss(torch.nn.CrossEntropyLoss(reduction="none")),
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            max_grad_norm=self.max_grad_norm,
-            roll_back=True,
-            device=self.device_,
-            **{
-                "seed": self._seed,
-                "fitted_attributes": lambda network: {"network_": network},
-                **how,
-            },
-        )
 
     def _search(self, data, parts, task):
         """Choose the operations, and note how the search went."""
@@ -337,14 +210,6 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
 
         return self._build(lambda n: PlacedActivation(self._choices, chosen, n), seed)
 
-    def _accuracy(self, network, data, parts):
-        """Score on the rows that are held out, or on all if there are none."""
-        from skestimators.utils._skorch_engine import predict
-
-        rows = parts.train if parts.held_out is None else parts.held_out
-        X, labels, _ = (tensor[rows].cpu().numpy() for tensor in data)
-        return float((predict(network, X).argmax(1) == labels).mean())
-
     def _train(self, data, parts, task, *, go_on):
         """Train the network that has the chosen activation."""
         if go_on:
@@ -404,6 +269,44 @@ class ActivationSearcher(CallbackSupportMixin, BaseEstimator):
                 "arch_learning_rate, or try n_search_stages=3.",
                 stacklevel=5,
             )
+
+    def predict_proba(self, X):
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, height, width, n_channels)
+            Rows or images, as for `fit`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, computed in float32 and returned as float64. A
+            row's probabilities do not depend on the other rows.
+        """
+        check_is_fitted(self)
+        from skestimators.utils._skorch_engine import predict
+
+        rows = check_rows(self, X, reset=False)
+        return softmax(predict(self.network_, rows), axis=1)
+
+    def predict(self, X):
+        """Predict the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, height, width, n_channels)
+            Rows or images, as for `fit`.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        winners = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[winners]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")

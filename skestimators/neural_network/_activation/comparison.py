@@ -1,10 +1,16 @@
 """What the activation found is worth, against others with the same budget."""
 
 import warnings
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_random_state
+from sklearn.utils import (
+    check_consistent_length,
+    check_random_state,
+    check_scalar,
+    column_or_1d,
+)
 
 from skestimators.neural_network._activation.formulas import UNARY_FORMULAS
 from skestimators.neural_network._activation.space import (
@@ -16,7 +22,15 @@ from skestimators.utils._validation_split import split_validation
 
 
 def compare(
-    estimator, choices, chosen, training, test, *, baselines, n_repeats, random_state
+    estimator,
+    choices,
+    chosen,
+    *,
+    training,
+    test,
+    baselines,
+    n_repeats,
+    random_state,
 ):
     """Train a network with each activation, from several seeds.
 
@@ -34,9 +48,9 @@ def compare(
     training : tuple of (X, y, sample_weight, groups)
         What networks are trained on; the latter two may be None.
 
-    test : tuple of (X, y) or None
-        What they are scored on; None holds out a quarter of the training data, another
-        one for each seed.
+    test : tuple of (X, y)
+        What they are scored on; None and None hold out a quarter of the training data,
+        another one for each seed.
 
     baselines : sequence of str
         Names of unary operations, and `"random"`.
@@ -53,6 +67,10 @@ def compare(
         One row an activation.
     """
     _check_baselines(baselines)
+    check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    if (test[0] is None) != (test[1] is None):
+        raise ValueError("X_test and y_test must be given together.")
+    training = _check_training(*training)
     from skestimators.utils._skorch_callbacks import DivergenceError
 
     random_state = check_random_state(random_state)
@@ -61,7 +79,7 @@ def compare(
     for _ in range(n_repeats):
         seed = draw_seed(random_state)
         learned, tested = training, test
-        if test is None:
+        if test[0] is None:
             learned, tested = _split(*training, seed)
         for name in scores:
             if name == "found":
@@ -82,6 +100,13 @@ def compare(
             expression = getattr(network, "expression_", "diverged")
             expressions.setdefault(name, []).append(expression)
     return _table(scores, expressions)
+
+
+def _check_training(X, *beside):
+    X = X if hasattr(X, "iloc") else np.asarray(X)
+    beside = [None if values is None else column_or_1d(values) for values in beside]
+    check_consistent_length(X, *beside)
+    return X, *beside
 
 
 def _check_baselines(baselines):

@@ -19,7 +19,8 @@ _NOT_IN_ALL = {"leaky_relu", "hardswish", "silu", "gelu"}
 class _Edge:
     """What unary and binary edges share: the check of their operations."""
 
-    def _check(self, known):
+    def _check(self):
+        known = self._known
         for given in self.inputs:
             if not (
                 isinstance(given, _Edge) or (isinstance(given, str) and given == "x")
@@ -54,9 +55,16 @@ class _Edge:
                     f"There are {', '.join(known)}."
                 )
 
-    def _names(self, known):
+    def operation_names(self):
+        """Return the operations to choose from.
+
+        Returns
+        -------
+        names : tuple of str
+            Their names, also where `operations` is `"all"`.
+        """
         if self.operations == "all":
-            return tuple(name for name in known if name not in _NOT_IN_ALL)
+            return tuple(name for name in self._known if name not in _NOT_IN_ALL)
         return self.operations
 
 
@@ -106,15 +114,12 @@ class UnaryEdge(_Edge):
     UnaryEdge(input='x', operations=('relu', 'tanh'))
     """
 
+    _known = UNARY_FORMULAS
     input: object = "x"
     operations: object = "all"
 
     def __post_init__(self):
-        self._check(UNARY_FORMULAS)
-
-    def operation_names(self):
-        """Return the names of the operations, in a tuple."""
-        return self._names(UNARY_FORMULAS)
+        self._check()
 
     @property
     def inputs(self):
@@ -164,16 +169,13 @@ class BinaryEdge(_Edge):
     BinaryEdge(left='x', right=UnaryEdge(...), operations=('multiply',))
     """
 
+    _known = BINARY_FORMULAS
     left: object
     right: object
     operations: object = "all"
 
     def __post_init__(self):
-        self._check(BINARY_FORMULAS)
-
-    def operation_names(self):
-        """Return the names of the operations, in a tuple."""
-        return self._names(BINARY_FORMULAS)
+        self._check()
 
     @property
     def inputs(self):
