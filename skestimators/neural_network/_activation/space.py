@@ -140,7 +140,7 @@ class BinaryEdge(_Edge):
     operations : "all" or sequence of str, default="all"
         Names of the operations to choose from: "add", "subtract", "multiply", "divide",
         "minimum", "maximum", "gate" (sigmoid(a) b), "rbf" (exp(-beta (a - b)^2)),
-        "laplace" (exp(-beta |a - b|)), "blend" (beta a + (1 - beta) b). beta is
+        "laplace" (exp(-beta abs(a - b))), "blend" (beta a + (1 - beta) b). beta is
         trained, with a value for each channel.
 
     Raises
