@@ -293,9 +293,8 @@ def _draw_edge(ax, weights, names, chosen, n_strongest):
             epochs, shown[:, k], label=name, **_line_style(rank, k == chosen)
         )
         lines.append(line)
-    if np.ptp(shown[np.isfinite(shown)]) < 1e-9:
-        # A single operation, or none stronger than the others.
-        ax.set_ylim(0, 1.1 * weights.max())
+    # From 0, for weights that hardly differ to look so.
+    ax.set_ylim(0, 1.1 * weights.max())
     ax.margins(x=0)
     ax.xaxis.set_major_locator(
         MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])

@@ -139,6 +139,13 @@ def test_integer_masks_are_refused():
     with pytest.raises(ValueError, match="only 0 and 1"):
         net.fit(masks, Y[:60])
     net.fit(masks.astype(bool), Y[:60])
+    with pytest.warns(UserWarning, match="the largest value is 16"):
+        net.fit(16 * masks, Y[:60])
+
+
+def test_a_network_is_no_module_factory():
+    with pytest.raises(TypeError, match="module must be a function"):
+        ActivationSearchNet(SPACE, module=nn.Linear(2, 2), **SMALL).fit(X, Y)
 
 
 def test_each_layer_of_an_mlp_trains_its_own_copy():

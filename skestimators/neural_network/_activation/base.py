@@ -1,6 +1,7 @@
 """What `ActivationSearchNet` does behind its face: search, choice and training."""
 
 import copy
+import math
 import warnings
 
 import numpy as np
@@ -90,7 +91,11 @@ class ActivationSearcher(NetworkTrainer):
         if go_on or not self._has_choices():
             return self.max_epochs
         # Less than twice as many networks as candidates.
-        candidates = 2 * self.n_candidates * self._n_candidate_epochs()
+        n_compositions = math.prod(
+            len(c.operations) for c in choices_of(self.search_space)
+        )
+        n_candidates = min(self.n_candidates, n_compositions)
+        candidates = 2 * n_candidates * self._n_candidate_epochs()
         return self.search_epochs + candidates + self.max_epochs
 
     def _has_choices(self):
@@ -200,7 +205,7 @@ class ActivationSearcher(NetworkTrainer):
             )
         except DivergenceError:
             return np.inf
-        return np.fmin.reduce([np.inf, *history["valid_loss"]])
+        return float(np.fmin.reduce([np.inf, *history["valid_loss"]]))
 
     def _n_candidate_epochs(self):
         return -(-self.max_epochs // 5)
@@ -263,10 +268,12 @@ class ActivationSearcher(NetworkTrainer):
         self.activation_inputs_ = inputs_of(self.network_, rows, _N_INPUTS)
         if warn and not shape_of(self.activation_):
             warnings.warn(
-                f"The search has collapsed to a linear activation, {self.expression_}: "
-                "the network has become a linear map between its other layers. Take "
-                "identity, zero and their like out of the search space, raise "
-                "arch_learning_rate, or try n_search_stages=3.",
+                "The search has collapsed to a linear activation, "
+                f"{self.expression_}: with the linear layers around it, it is one "
+                "linear layer, and a network for tables a logistic regression. If that "
+                "is not what the data want, leave identity, zero and their like out of "
+                "the search space, or give the search more epochs, a higher "
+                "arch_learning_rate or more candidates.",
                 stacklevel=5,
             )
 

@@ -51,7 +51,8 @@ def lenet(input_shape, n_outputs, activation):
     if min(height, width) < _SMALLEST_SIDE:
         raise ValueError(
             f"Images of {height} x {width} are too small for two rounds of pooling: "
-            f"they need {_SMALLEST_SIDE} x {_SMALLEST_SIDE}. Pass a module of your own."
+            f"they need {_SMALLEST_SIDE} x {_SMALLEST_SIDE}. Channels come last; for "
+            "smaller images pass a module of your own."
         )
     small = min(height, width) < _LENET_SIDE
     kernel = {"kernel_size": 3, "padding": 1} if small else {"kernel_size": 5}
@@ -144,6 +145,10 @@ def build(
     is_image = len(input_shape) == 3
     if is_image:
         input_shape = (input_shape[2], *input_shape[:2])
+    if isinstance(module, nn.Module):
+        raise TypeError(
+            "module must be a function that makes a network, not a network."
+        )
     if module is not None:
         body = module(input_shape, n_outputs, activation)
         _check_body(body, made, input_shape, n_outputs, device)

@@ -1,11 +1,15 @@
 """What `ActivationSearchNet` takes: images or tables."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skestimators.utils._validation import validate_training_data
+
+# Images whose brightest value is below this are hardly of 8 bits.
+_DARK = 64
 
 
 def check_rows(estimator, X, *beside, reset):
@@ -122,6 +126,12 @@ def _check_values(images, reset):
         raise ValueError(
             f"Images must be integers from 0 to 255, or floats from 0 to 1; got "
             f"{images.dtype} from {low} to {high}. Divide by the largest value there "
-            "can be, pass uint8, or clip what a scaler gives."
+            "can be, or clip what a scaler gives."
+        )
+    if reset and integers and high < _DARK:
+        warnings.warn(
+            f"Images of integers are taken to range from 0 to 255, but the largest "
+            f"value is {high}. If there can be none above, divide by it.",
+            stacklevel=6,
         )
     return images.astype(np.uint8 if integers else np.float32, copy=False)

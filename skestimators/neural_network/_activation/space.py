@@ -48,7 +48,7 @@ class _Edge:
             raise ValueError(f"operations names one twice: {self.operations}.")
         for name in self.operations:
             if name not in known:
-                near = get_close_matches(name, known, n=1)
+                near = get_close_matches(name.lower(), known, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
                     f"{name!r} is no operation of {type(self).__name__}.{hint} "
