@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from activation_instances import DIGITS, PIXELS, SPACE, X, Y, small
 from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
-from sklearn.datasets import load_digits, make_moons
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -18,7 +18,6 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from skestimators import (
     ActivationDisplay,
     ActivationSearchNet,
-    BinaryEdge,
     TorchMLPRegressor,
     UnaryEdge,
 )
@@ -26,27 +25,10 @@ from skestimators import (
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-SPACE = BinaryEdge(
-    UnaryEdge(operations=["tanh", "scale"]), UnaryEdge(operations=["relu"]), ["blend"]
-)
-SMALL = {
-    "search_space": SPACE,
-    "hidden_layer_sizes": (8,),
-    "search_epochs": 2,
-    "max_epochs": 3,
-    "random_state": 0,
-}
-X, Y = make_moons(120, noise=0.2, random_state=0)
-PIXELS, DIGITS = load_digits(n_class=3, return_X_y=True)
-PIXELS, DIGITS = PIXELS[:150] / 16, DIGITS[:150]
 BYTES = np.round(PIXELS * 255).astype(np.uint8)
 FLOATS = BYTES.astype(np.float32) / np.float32(255)
 IMAGES = BYTES.reshape(-1, 8, 8, 1)
 PHOTOS = np.random.default_rng(0).integers(0, 256, (40, 18, 16, 3), dtype=np.uint8)
-
-
-def small(**params):
-    return ActivationSearchNet(**{**SMALL, **params})
 
 
 @pytest.fixture(scope="module")

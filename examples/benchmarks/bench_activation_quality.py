@@ -15,7 +15,6 @@ labels `y_train`, `y_test`. The test images serve in no choice.
 import argparse
 import os
 import time
-import warnings
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -182,7 +181,6 @@ def main():
     )
     args = parser.parse_args()
     args.seeds = args.seeds or list(range({"teacher": 5, "cifar": 3}[args.part]))
-    warnings.filterwarnings("ignore", "The search has collapsed")
     {"teacher": bench_teacher, "cifar": bench_cifar}[args.part](args)
 
 

@@ -4,33 +4,15 @@ import re
 
 import numpy as np
 import pytest
+from activation_instances import DIGITS, PIXELS, X, Y, small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_moons
 from sklearn.metrics import log_loss
 
-from skestimators.neural_network import ActivationSearchNet, BinaryEdge, UnaryEdge
+from skestimators.neural_network import UnaryEdge
 from skestimators.neural_network._activation import training
 
 torch = pytest.importorskip("torch")
-
-SPACE = BinaryEdge(
-    UnaryEdge(operations=["tanh", "scale"]), UnaryEdge(operations=["relu"]), ["blend"]
-)
-SMALL = {
-    "search_space": SPACE,
-    "hidden_layer_sizes": (8,),
-    "search_epochs": 2,
-    "max_epochs": 3,
-    "random_state": 0,
-}
-X, Y = make_moons(120, noise=0.2, random_state=0)
-PIXELS, DIGITS = load_digits(n_class=3, return_X_y=True)
-PIXELS, DIGITS = PIXELS[:150] / 16, DIGITS[:150]
-
-
-def small(**params):
-    return ActivationSearchNet(**{**SMALL, **params})
 
 
 @pytest.fixture(scope="module")

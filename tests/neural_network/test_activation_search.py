@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from activation_instances import CURVED, PLAIN, X, Y
 from activation_reference import StraightforwardMixture, straightforward
 from sklearn.base import clone
-from sklearn.datasets import make_moons
 from torch import nn
 
 from skestimators.neural_network import ActivationSearchNet, BinaryEdge, UnaryEdge
@@ -32,17 +32,6 @@ SMOOTH = BinaryEdge(
     UnaryEdge(UnaryEdge(operations=["gaussian", "sigmoid"]), ["shift", "cube"]),
     ["gate", "blend", "rbf"],
 )
-CURVED = UnaryEdge(UnaryEdge(operations=["tanh", "sin"]), ["relu", "gaussian"])
-X, Y = make_moons(120, noise=0.2, random_state=0)
-SMALL = {
-    "hidden_layer_sizes": (8,),
-    "search_epochs": 3,
-    "max_epochs": 2,
-    "n_candidates": 1,
-    "batch_size": 20,
-    "early_stopping": False,
-    "random_state": 0,
-}
 RATE, MOMENTUM, DECAY = 0.1, 0.9, 0.01
 
 
@@ -214,7 +203,7 @@ def test_a_bad_batch_of_the_weights_moves_no_alpha():
 def test_the_search_is_that_of_the_straightforward_mixture(
     monkeypatch, second_order, n_search_stages
 ):
-    params = {**SMALL, "second_order": second_order, "search_epochs": 4}
+    params = {**PLAIN, "second_order": second_order, "search_epochs": 4}
     net = ActivationSearchNet(
         "rnn", n_search_stages=n_search_stages, arch_learning_rate=0.01, **params
     )
@@ -242,7 +231,7 @@ def test_ends_of_stages():
 
 def test_stages_drop_operations():
     net = ActivationSearchNet(
-        "rnn", n_search_stages=3, **{**SMALL, "search_epochs": 6}
+        "rnn", n_search_stages=3, **{**PLAIN, "search_epochs": 6}
     ).fit(X, Y)
     for name, alphas in net.alphas_.items():
         n_operations = len(net.operations_[name])
@@ -271,7 +260,7 @@ def test_alphas_learn_from_rows_of_their_own(monkeypatch):
         init(self, inputs, *args, **kwargs)
 
     monkeypatch.setattr(TensorBatches, "__init__", spy)
-    params = {**SMALL, "early_stopping": True, "arch_fraction": 0.25}
+    params = {**PLAIN, "early_stopping": True, "arch_fraction": 0.25}
     ActivationSearchNet(CURVED, **params).fit(X, Y)
     for_alphas, for_weights, held_out, final = seen
     assert [len(rows) for rows in seen] == [27, 81, 12, 108]
@@ -283,13 +272,13 @@ def test_alphas_learn_from_rows_of_their_own(monkeypatch):
 def test_collapse_is_warned_of():
     skip = UnaryEdge(operations=["identity", "zero"])
     with pytest.warns(UserWarning, match=r"collapsed to a linear activation, (x|0):"):
-        net = ActivationSearchNet(skip, **SMALL).fit(X, Y)
+        net = ActivationSearchNet(skip, **PLAIN).fit(X, Y)
     assert net.expression_ in ("x", "0")
 
 
 @pytest.mark.parametrize("name", ["identity", "zero", "relu"])
 def test_what_is_fixed_is_neither_searched_nor_warned_of(name):
-    net = ActivationSearchNet(UnaryEdge(operations=[name]), **SMALL).fit(X, Y)
+    net = ActivationSearchNet(UnaryEdge(operations=[name]), **PLAIN).fit(X, Y)
     assert net.search_history_ == {}
     assert net.alphas_["unary1"].shape == (1, 1)
     assert net.operations_ == {"unary1": (name,)}
@@ -302,7 +291,7 @@ def test_a_compiled_search_finds_the_same_alphas():
         UnaryEdge(operations=["relu", "tanh", "scale"]), "x", ["gate", "multiply"]
     )
     # The last batch is smaller than the others.
-    params = {**SMALL, "batch_size": 25}
+    params = {**PLAIN, "batch_size": 25}
     eager = ActivationSearchNet(space, **params).fit(X, Y)
     with warnings.catch_warnings():
         # torch's compiler cannot work where its own warnings are errors.
@@ -374,7 +363,7 @@ def test_the_better_candidate_is_taken(monkeypatch):
 
     monkeypatch.setattr(_skorch_engine, "train", spy)
     space = UnaryEdge(operations=["gaussian", "cos", "atan", "tanh", "zero"])
-    params = {**SMALL, "max_epochs": 11, "learning_rate": 0.1, "n_candidates": 2}
+    params = {**PLAIN, "max_epochs": 11, "learning_rate": 0.1, "n_candidates": 2}
     taken = []
     for seed in range(4):
         calls.clear()

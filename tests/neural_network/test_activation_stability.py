@@ -5,23 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import make_moons
+from activation_instances import CURVED, PLAIN, X, Y
 from torch import nn
 
 from skestimators.neural_network import ActivationSearchNet, UnaryEdge
 from skestimators.utils._skorch_engine import WeightedLoss, train
-
-CURVED = UnaryEdge(UnaryEdge(operations=["tanh", "sin"]), ["relu", "gaussian"])
-X, Y = make_moons(120, noise=0.2, random_state=0)
-SMALL = {
-    "hidden_layer_sizes": (8,),
-    "search_epochs": 3,
-    "max_epochs": 2,
-    "n_candidates": 1,
-    "batch_size": 20,
-    "early_stopping": False,
-    "random_state": 0,
-}
 
 
 def make_batch(seed, value=None):
@@ -109,7 +97,7 @@ class GlitchyNetworks:
 
 def test_roll_backs_are_counted():
     networks = GlitchyNetworks(7)
-    net = ActivationSearchNet(CURVED, module=networks, **SMALL).fit(X, Y)
+    net = ActivationSearchNet(CURVED, module=networks, **PLAIN).fit(X, Y)
     in_search, in_training = networks.glitches
     history = net.search_history_
     counts = history["n_rolled_back"], history["n_arch_rolled_back"]
@@ -125,7 +113,7 @@ def test_roll_backs_are_counted():
 
 
 def test_an_epoch_without_a_step_is_an_error():
-    net = ActivationSearchNet(CURVED, module=GlitchyNetworks(1), **SMALL)
+    net = ActivationSearchNet(CURVED, module=GlitchyNetworks(1), **PLAIN)
     with pytest.raises(ValueError, match=r"loss became nan in epoch 1.*learning_rate"):
         net.fit(X, Y)
     assert not net.__sklearn_is_fitted__()
@@ -136,7 +124,7 @@ def test_an_epoch_without_a_step_is_an_error():
 
 
 def test_large_learning_rates_make_no_nan():
-    net = ActivationSearchNet("rnn", **{**SMALL, "search_epochs": 8})
+    net = ActivationSearchNet("rnn", **{**PLAIN, "search_epochs": 8})
     net.set_params(learning_rate=0.25, arch_learning_rate=3e-3, n_candidates=8)
     net.fit(100 * X, Y)
     assert np.isfinite(net.predict_proba(100 * X)).all()
@@ -152,7 +140,7 @@ def test_a_candidate_that_cannot_be_trained_is_not_taken():
             return super().__call__(*args)
 
     networks = Networks(1)
-    net = ActivationSearchNet(CURVED, module=networks, **SMALL)
+    net = ActivationSearchNet(CURVED, module=networks, **PLAIN)
     with_one = net.set_params(module=None).fit(X, Y).expression_
     net.set_params(module=networks, n_candidates=2).fit(X, Y)
     assert [glitch.n_spoilt > 0 for glitch in networks.glitches] == [0, 1, 0, 0]
@@ -183,7 +171,7 @@ def test_a_validation_loss_that_is_not_finite(n_calls):
             nn.Linear(8, n_outputs),
         )
 
-    net = ActivationSearchNet(UnaryEdge(operations=["tanh"]), module=module, **SMALL)
+    net = ActivationSearchNet(UnaryEdge(operations=["tanh"]), module=module, **PLAIN)
     net.set_params(early_stopping=True, max_epochs=10)
     if n_calls > 60:
         with pytest.raises(ValueError, match="validation loss"):

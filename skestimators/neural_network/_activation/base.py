@@ -174,11 +174,16 @@ class ActivationSearcher(NetworkTrainer):
             self._expression(chosen): losses_of_one
             for chosen, losses_of_one in zip(candidates, losses, strict=True)
         }
+        if len(candidates) == 1:
+            return candidates[0]
+        rows = (
+            self._batches(data, parts.for_weights),
+            self._batches(data, parts.for_alphas, shuffle=False),
+        )
         while len(left) > 1:
             for i in left:
                 seed = self._seed + len(losses[i])
-                loss = self._candidate_loss(candidates[i], seed, data, parts, task)
-                losses[i].append(loss)
+                losses[i].append(self._candidate_loss(candidates[i], seed, rows, task))
             left.sort(key=lambda i: np.mean(losses[i]))
             left = left[: len(left) // 2]
         return candidates[left[0]]
@@ -188,15 +193,14 @@ class ActivationSearcher(NetworkTrainer):
 
         return to_text(simplify(Activation(self._choices, chosen).tree()))
 
-    def _candidate_loss(self, chosen, seed, data, parts, task):
+    def _candidate_loss(self, chosen, seed, rows, task):
         """Return the lowest loss of a short training on the rows for the alphas."""
         from skestimators.utils._skorch_callbacks import DivergenceError
 
         try:
             _, history, _ = self._train_network(
                 self._build_with(chosen, seed),
-                self._batches(data, parts.for_weights),
-                self._batches(data, parts.for_alphas, shuffle=False),
+                *rows,
                 max_epochs=self._n_candidate_epochs(),
                 n_iter_no_change=self.max_epochs,
                 seed=seed,
