@@ -1,0 +1,238 @@
+"""Image files to arrays of one size, one by one or as a stream."""
+
+import os
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from skestimators.preprocessing._fits_images import decode_fits
+from skestimators.preprocessing._image_content import (
+    UnreadableImageError,
+    read_content,
+)
+from skestimators.preprocessing._png_images import decode_png
+from skestimators.preprocessing._resizing import resize_image
+from skestimators.utils._read_ahead import read_ahead
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How image files are read.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Height and width of the arrays.
+
+    field_limit : float
+        The field in gauss that becomes 255; its negative becomes 0.
+
+    nan : {"error", "zero"}
+        Whether missing pixels make an image unreadable or stand for 0 gauss.
+
+    root : str or None
+        The folder that paths are relative to and may not leave.
+    """
+
+    size: tuple = (224, 224)
+    field_limit: float = 5978.7
+    nan: str = "error"
+    root: str | None = None
+
+
+def read_image(path, reading):
+    """Read one image file.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    reading : Reading
+        How it is read.
+
+    Returns
+    -------
+    image : ndarray of float32 of shape (height, width) or (height, width, 3)
+        The image, resized.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it cannot be read; the message is the reason, without the path.
+    """
+    content, file_format = read_content(path, reading.root)
+    if file_format == "png":
+        return resize_image(decode_png(content).astype(np.float32), reading.size)
+    field = _without_nan(decode_fits(content), reading.nan)
+    image = resize_image(field, reading.size)
+    limit = np.float32(reading.field_limit)
+    return (image + limit) * np.float32(255 / (2 * reading.field_limit))
+
+
+def _without_nan(field, nan):
+    if np.isfinite(field.sum(dtype=np.float64)):
+        return field
+    n_infinite = np.count_nonzero(np.isinf(field))
+    if n_infinite:
+        raise UnreadableImageError(f"{n_infinite} of its pixels are infinite")
+    missing = np.isnan(field)
+    n_missing = np.count_nonzero(missing)
+    if n_missing == field.size:
+        raise UnreadableImageError("all of its pixels are NaN")
+    if nan == "error":
+        raise UnreadableImageError(
+            f"{n_missing} of its {field.size} pixels are NaN; nan='zero' takes them as "
+            "0 gauss"
+        )
+    return np.where(missing, np.float32(0), field)
+
+
+def read_images(paths, reading):
+    """Read image files.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+
+    reading : Reading
+        How they are read.
+
+    Returns
+    -------
+    images : ndarray of float32 of shape (n_paths, height, width, 3)
+        The images, NaN where a file cannot be read.
+
+    reasons : list of str or None
+        Why a file cannot be read.
+    """
+    return _stack(_read_each(paths, reading), reading.size)
+
+
+def _read_each(paths, reading):
+    """Return an image, or the reason why there is none, for each path."""
+    return [_image_or_reason(path, reading) for path in paths]
+
+
+def _image_or_reason(path, reading):
+    try:
+        return read_image(path, reading)
+    except UnreadableImageError as error:
+        return str(error)
+
+
+def _stack(read, size):
+    images = np.empty((len(read), *size, 3), dtype=np.float32)
+    reasons = [result if isinstance(result, str) else None for result in read]
+    for image, result in zip(images, read, strict=True):
+        if isinstance(result, str):
+            image[:] = np.nan
+        else:
+            image[:] = result if result.ndim == 3 else result[..., None]
+    return images, reasons
+
+
+def stream_images(paths, batches, reading, n_jobs=None):
+    """Read image files batch by batch, in the background.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+
+    batches : iterable of ndarray of int
+        The rows of each batch; advanced in the caller's thread, a few ahead.
+
+    reading : Reading
+        How files are read.
+
+    n_jobs : int or None, default=None
+        Number of processes that share the reading of a batch.
+
+    Yields
+    ------
+    rows : ndarray of int
+        A batch.
+
+    images : ndarray of float32 of shape (n_rows, height, width, 3)
+        Its images, NaN where a file cannot be read.
+
+    reasons : list of str or None
+        Why a file cannot be read.
+    """
+    # Made here, as the background thread does not see the caller's parallel_config.
+    parallel = joblib.Parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all")
+    reading = replace(reading, root=_absolute(reading.root))
+    # A worker that has been there for a while may be in another folder.
+    base = os.getcwd() if reading.root is None else ""
+
+    def read(rows):
+        batch = [os.path.join(base, paths[row]) for row in rows]
+        results = _in_parallel(parallel, _read_each, batch, reading)
+        return _stack(results, reading.size)
+
+    for rows, (images, reasons) in read_ahead(batches, read):
+        yield rows, images, reasons
+
+
+def digest_files(paths, reading, n_jobs=None):
+    """Compute the digests of the contents of files.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+
+    reading : Reading
+        Its `root` holds for the paths.
+
+    n_jobs : int or None, default=None
+        Number of threads.
+
+    Returns
+    -------
+    digests : list of bytes or None
+        32 bytes of BLAKE2b for each file; None if it cannot be opened or is no image
+        file.
+
+    reasons : list of str or None
+        Why there is none.
+    """
+    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="all")
+    results = _in_parallel(parallel, _digest_each, list(paths), reading)
+    digests = [result if isinstance(result, bytes) else None for result in results]
+    reasons = [result if isinstance(result, str) else None for result in results]
+    return digests, reasons
+
+
+def _digest_each(paths, reading):
+    return [_digest_or_reason(path, reading) for path in paths]
+
+
+def _digest_or_reason(path, reading):
+    try:
+        content, _ = read_content(path, reading.root)
+    except UnreadableImageError as error:
+        return str(error)
+    return blake2b(content, digest_size=32).digest()
+
+
+def _in_parallel(parallel, function, paths, reading):
+    """Split the paths among the workers."""
+    n_parts = min(parallel._effective_n_jobs(), len(paths))
+    if n_parts <= 1:
+        return function(paths, reading)
+    bounds = np.linspace(0, len(paths), n_parts + 1).astype(int)
+    parts = parallel(
+        joblib.delayed(function)(paths[start:stop], reading)
+        for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+    )
+    return [result for part in parts for result in part]
+
+
+def _absolute(root):
+    return None if root is None else str(Path(root).expanduser().absolute())
