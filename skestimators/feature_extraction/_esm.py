@@ -298,8 +298,8 @@ class ESMEmbedder(
             items = items[np.argsort(-lengths[items], kind="stable")]
             return engine.batches(items, lengths[items])
 
-        def compute(items):
-            return engine.embed(list(unique[items]))
+        def compute(batches):
+            return ((items, engine.embed(list(unique[items]))) for items in batches)
 
         def finished():
             for items, computed in self._compute(engine, unique, batches, compute):
@@ -318,8 +318,7 @@ class ESMEmbedder(
     def _compute(self, engine, unique, batches, compute):
         """Yield (items, vectors), from the store if there is one."""
         if self.cache is None:
-            for items in batches(np.arange(len(unique))):
-                yield items, compute(items)
+            yield from compute(batches(np.arange(len(unique))))
             return
         keys = engine.keys(unique)
         with VectorStore(self.cache) as store:

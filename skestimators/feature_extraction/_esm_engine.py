@@ -9,7 +9,8 @@ import torch
 from joblib import effective_n_jobs
 
 from skestimators.feature_extraction._esm_models import MAX_RESIDUES
-from skestimators.feature_extraction._esm_weights import fingerprint, load_network
+from skestimators.feature_extraction._esm_weights import load_network
+from skestimators.feature_extraction._weights import fingerprint
 
 # Each residue of a long sequence sees at least this many neighbours on either side.
 _MIN_CONTEXT = 128

@@ -1,7 +1,6 @@
 """Find and read the weights of ESM-2, without trusting the file they lie in."""
 
 import argparse
-import hashlib
 import pickle
 import re
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 
 from skestimators.feature_extraction._esm_network import ESM2
+from skestimators.feature_extraction._weights import WeightsSource
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import torch_seed
 
@@ -303,7 +303,7 @@ def _random_tensors(n_layers, width, n_heads, esm):
     yield "emb_layer_norm_after.bias", torch.zeros(width)
 
 
-class Weights:
+class Weights(WeightsSource):
     """Where the weights of a model come from.
 
     Parameters
@@ -325,29 +325,11 @@ class Weights:
     """
 
     def __init__(self, model, sizes, esm, *, path=None, seed=None):
+        drawn_by = (torch.__version__, esm.__version__)
+        super().__init__(model, path=path, seed=seed, drawn_by=drawn_by)
         self.model = model
         self.sizes = sizes
         self.esm = esm
-        self.path = path
-        self.seed = seed
-        if path is None:
-            identity = ("random", seed, torch.__version__, esm.__version__)
-        else:
-            status = path.stat()
-            # As git does, trust that a changed file has another size, time or inode.
-            identity = (
-                str(path.resolve()),
-                status.st_size,
-                status.st_mtime_ns,
-                status.st_ino,
-            )
-        self.identity = (model, *identity)
-
-    def __eq__(self, other):
-        return self.identity == other.identity
-
-    def __hash__(self):
-        return hash(self.identity)
 
     def read(self):
         """Yield names and tensors, letting go of each."""
@@ -358,29 +340,6 @@ class Weights:
         tensors = read_checkpoint(self.path, shapes, self.model)
         for name in shapes:
             yield name, tensors.pop(name)
-
-
-@lru_cache(maxsize=8)
-def fingerprint(weights):
-    """Hash weights, so that the same ones in another file or number type agree.
-
-    Parameters
-    ----------
-    weights : Weights
-        The weights. Those of an untrained network are not drawn for it.
-
-    Returns
-    -------
-    digest : str
-        Hexadecimal SHA-256 of names and values as float32.
-    """
-    if weights.path is None:
-        return repr(weights.identity)
-    digest = hashlib.sha256()
-    for name, tensor in weights.read():
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(memoryview(tensor.float().contiguous().numpy()).cast("B"))
-    return digest.hexdigest()
 
 
 def load_network(weights, dtype, device):

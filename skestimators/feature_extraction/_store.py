@@ -313,7 +313,9 @@ def compute_once(store, keys, batches, compute, width):
         Takes an array of items and returns them as a list of arrays, one per batch.
 
     compute : callable
-        Takes an array of items and returns their vectors, of shape (n_items, width).
+        Takes an iterable of arrays of items and yields, for each, the items and their
+        vectors, of shape (n_items, width). It may run ahead: what it takes from the
+        iterable is claimed until then. A vector that is not finite is not stored.
 
     width : int
         Number of elements of each vector.
@@ -332,10 +334,10 @@ def compute_once(store, keys, batches, compute, width):
         if done.all():
             return
         n_before = done.sum()
-        for batch in batches(np.flatnonzero(~done)):
-            for items, vectors in _compute_claimed(store, keys, batch, compute, width):
-                done[items] = True
-                yield items, vectors
+        todo = batches(np.flatnonzero(~done))
+        for items, vectors in _compute_claimed(store, keys, todo, compute, width):
+            done[items] = True
+            yield items, vectors
         # The rest is being computed elsewhere.
         if done.sum() == n_before:
             time.sleep(pause)
@@ -352,20 +354,30 @@ def _stored(store, keys, items, width):
             yield np.array(here), np.array([found[keys[i]] for i in here])
 
 
-def _compute_claimed(store, keys, batch, compute, width):
-    """Yield (items, vectors) of those in the batch that nobody else is computing."""
-    mine = store.claim([keys[i] for i in batch])
-    missing = np.array([i for i in batch if keys[i] in mine], dtype=int)
+def _compute_claimed(store, keys, batches, compute, width):
+    """Yield (items, vectors) of those that nobody else is computing."""
+    claimed, found = set(), []
+
+    def missing():
+        for batch in batches:
+            mine = store.claim([keys[i] for i in batch])
+            claimed.update(mine)
+            items = np.array([i for i in batch if keys[i] in mine], dtype=int)
+            # Another process may have put some between the last look and the claim.
+            for here, vectors in _stored(store, keys, items, width):
+                found.append((here, vectors))
+                items = np.setdiff1d(items, here)
+            if len(items):
+                yield items
+
     try:
-        # Another process may have put some between the last look and the claim.
-        for items, vectors in _stored(store, keys, missing, width):
-            missing = np.setdiff1d(missing, items)
+        for items, vectors in compute(missing()):
+            usable = np.isfinite(vectors).all(axis=1)
+            put = [keys[i] for i in items[usable]]
+            store.put(put, vectors[usable])
+            claimed.difference_update(put)
             yield items, vectors
-        if len(missing):
-            vectors = compute(missing)
-            store.put([keys[i] for i in missing], vectors)
-            mine = mine - {keys[i] for i in missing}
-            yield missing, vectors
+        yield from found
     finally:
-        if mine:
-            store.release(mine)
+        if claimed:
+            store.release(claimed)

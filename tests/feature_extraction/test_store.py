@@ -97,6 +97,10 @@ def test_truncated_file_never_gives_wrong_numbers(part, filled):
     assert _read_and_repair(filled) != "unclear error"
 
 
+def _look_up(batches):
+    return ((items, VECTORS[items]) for items in batches)
+
+
 def _read_and_repair(path):
     """Use a damaged store; everything it gives out must be right."""
     for log in path.parent.glob("*-*"):
@@ -105,7 +109,7 @@ def _read_and_repair(path):
     try:
         with VectorStore(path) as store:
             for items, computed in compute_once(
-                store, KEYS, lambda items: [items], lambda items: VECTORS[items], 8
+                store, KEYS, lambda items: [items], _look_up, 8
             ):
                 vectors[items] = computed
     except (ValueError, OSError) as error:
@@ -197,8 +201,10 @@ def test_claims_of_a_closed_store_are_taken_over(path):
 
 
 def test_failure_gives_the_claim_back(path):
-    def fail(items):
+    def fail(batches):
+        next(iter(batches))
         raise RuntimeError("out of memory")
+        yield
 
     with VectorStore(path) as store, VectorStore(path) as other:
         with pytest.raises(RuntimeError, match="out of memory"):
@@ -206,16 +212,50 @@ def test_failure_gives_the_claim_back(path):
         assert other.claim(KEYS) == set(KEYS)
 
 
+def test_what_is_not_finite_is_given_out_but_not_kept(path):
+    vectors = VECTORS.copy()
+    vectors[1, 3] = np.nan
+
+    def compute(batches):
+        return ((items, vectors[items]) for items in batches)
+
+    with VectorStore(path) as store, VectorStore(path) as other:
+        parts = compute_once(store, KEYS, lambda items: [items], compute, 8)
+        ((items, given),) = parts
+        np.testing.assert_array_equal(given, vectors[items])
+        assert set(store.get(KEYS, 8)) == set(KEYS) - {KEYS[1]}
+        assert other.claim(KEYS[:2]) >= {KEYS[1]}
+
+
+def test_claims_ahead_are_given_back_when_interrupted(path):
+    def compute(batches):
+        ahead = list(batches)
+        yield ahead[0], VECTORS[ahead[0]]
+        raise KeyboardInterrupt
+
+    with VectorStore(path) as store, VectorStore(path) as other:
+        parts = compute_once(
+            store, KEYS, lambda items: np.array_split(items, 4), compute, 8
+        )
+        items, _ = next(parts)
+        missing = [key for i, key in enumerate(KEYS) if i not in items]
+        assert other.claim(missing) == set()
+        with pytest.raises(KeyboardInterrupt):
+            next(parts)
+        assert other.claim(missing) == set(missing)
+
+
 def _compute_in_process(path, ready, queue):
     ready.wait()
     vectors = np.full_like(VECTORS, np.nan)
     n_computed = 0
 
-    def compute(items):
+    def compute(batches):
         nonlocal n_computed
-        n_computed += len(items)
-        time.sleep(0.02)
-        return VECTORS[items]
+        for items in batches:
+            n_computed += len(items)
+            time.sleep(0.02)
+            yield items, VECTORS[items]
 
     with VectorStore(path) as store:
         for items, computed in compute_once(
