@@ -1,31 +1,10 @@
-"""Pixels of FITS images, plain or tile-compressed.
-
-Headers are read here, and only the cards that describe the data: astropy parses every
-card, which takes longer than decoding, and warns of those that are malformed.
-"""
-
-import re
-from io import BytesIO
-from math import prod
+"""Pixels of FITS images, plain or tile-compressed."""
 
 import numpy as np
 
-from skestimators.preprocessing._image_content import (
-    UnreadableImageError,
-    check_n_pixels,
-)
-
-_BLOCK = 2880
-_CARD = 80
-_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-# What says how the bytes of a (compressed) image are laid out and scaled.
-_STRUCTURE = re.compile(
-    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS|EXTEND|TFIELDS|THEAP"
-    r"|(TTYPE|TFORM|TNULL|TSCAL|TZERO)\d+|BSCALE|BZERO|BLANK"
-    r"|Z(IMAGE|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+|NAME\d+|VAL\d+|QUANTIZ|DITHER0|BLANK"
-    r"|SCALE|ZERO)"
-)
-_VALUE = re.compile(r"\s*(?:'((?:[^']|'')*)'|([^/]*))")
+from skestimators.preprocessing._fits_headers import find_image
+from skestimators.preprocessing._fits_tiles import decompress_by_astropy, rice_pixels
+from skestimators.preprocessing._image_content import UnreadableImageError
 
 
 def decode_fits(content):
@@ -46,121 +25,21 @@ def decode_fits(content):
     UnreadableImageError
         If there is no such image, or the file is truncated or damaged.
     """
-    hdu = _find_image(content)
+    hdu = find_image(content)
     if not hdu.compressed:
         return _physical(hdu, hdu.plain_pixels())
     try:
-        return _decompress(hdu)
-    except (MemoryError, UnreadableImageError):
+        pixels = rice_pixels(hdu)
+        if pixels is not None:
+            return _physical(hdu, pixels)
+        return decompress_by_astropy(hdu)
+    except (ImportError, MemoryError, UnreadableImageError):
         raise
     # astropy has an exception of another type for each kind of damage.
     except Exception as error:
         raise UnreadableImageError(
             f"its compressed image is damaged ({type(error).__name__}: {error})"
         ) from error
-
-
-def _find_image(content):
-    seen, start = [], 0
-    while content[start : start + 8] in (b"SIMPLE  ", b"XTENSION"):
-        hdu = _HDU(content, start)
-        if hdu.height:
-            check_n_pixels(hdu.height, hdu.width)
-            return hdu
-        seen.append(hdu.description)
-        start = hdu.end
-    raise UnreadableImageError(f"it has no 2-D image, only {', '.join(seen)}")
-
-
-class _HDU:
-    """A header and the span of its data."""
-
-    def __init__(self, content, start):
-        self.content = content
-        self.cards, self.data_start = _read_header(content, start)
-        self.kind = self.text("XTENSION", "IMAGE")
-        self.compressed = self.kind == "BINTABLE" and self.text("ZIMAGE", "F") == "T"
-        self.shape = self._shape("Z" if self.compressed else "")
-        self.data_stop = self.data_start + self._n_bytes()
-        if self.data_stop > len(content):
-            raise UnreadableImageError(
-                f"the FITS file is truncated: it has {len(content)} bytes, but its "
-                f"headers announce {self.data_stop}"
-            )
-        self.end = self.data_start + -(-self._n_bytes() // _BLOCK) * _BLOCK
-        # A cube of one plane is an image, too.
-        is_image = self.compressed or self.kind == "IMAGE"
-        is_flat = len(self.shape) >= 2 and prod(self.shape[:-2]) == 1
-        self.height, self.width = self.shape[-2:] if is_image and is_flat else (0, 0)
-
-    @property
-    def description(self):
-        if self.kind != "IMAGE" and not self.compressed:
-            return f"a {self.kind.lower()}"
-        size = " x ".join(str(length) for length in self.shape)
-        return f"an array of {size}" if size else "an empty HDU"
-
-    def text(self, key, default=None):
-        """Return the value of a card, which is a text or written like one."""
-        if key not in self.cards:
-            return default
-        quoted, bare = _VALUE.match(self.cards[key]).groups()
-        return (quoted if bare is None else bare).strip()
-
-    def number(self, key, default=None, convert=int):
-        """Return the value of a card, which is a number."""
-        text = self.text(key, default)
-        try:
-            return convert(text.replace("D", "E") if isinstance(text, str) else text)
-        except (TypeError, ValueError):
-            raise UnreadableImageError(
-                f"its header has {text!r} as {key}, which should be a number"
-            ) from None
-
-    def _shape(self, prefix):
-        n_axes = self.number(f"{prefix}NAXIS")
-        if not 0 <= n_axes < 1000:
-            raise UnreadableImageError(f"its header has {prefix}NAXIS = {n_axes}")
-        lengths = [self.number(f"{prefix}NAXIS{i}") for i in range(n_axes, 0, -1)]
-        if any(length < 0 for length in lengths):
-            raise UnreadableImageError(f"its header announces a shape of {lengths}")
-        return lengths
-
-    def _n_bytes(self):
-        shape = self._shape("")
-        if self.text("GROUPS") == "T" and shape and shape[-1] == 0:
-            shape = shape[:-1]
-        if not shape:
-            return 0
-        n_values = self.number("PCOUNT", 0) + prod(shape)
-        n_bytes = abs(self.number("BITPIX")) // 8 * self.number("GCOUNT", 1) * n_values
-        if n_bytes < 0:
-            raise UnreadableImageError("its header announces a negative size")
-        return n_bytes
-
-    def plain_pixels(self):
-        """Return the numbers of an image that is not compressed."""
-        bits = self.number("BITPIX")
-        if bits not in _TYPES:
-            raise UnreadableImageError(f"its header has BITPIX = {bits}")
-        pixels = np.frombuffer(
-            self.content, _TYPES[bits], self.height * self.width, self.data_start
-        )
-        return pixels.reshape(self.height, self.width)
-
-
-def _read_header(content, start):
-    """Return the cards that tell of the structure, and where the data begin."""
-    cards = {}
-    for place in range(start, len(content) - _CARD + 1, _CARD):
-        card = content[place : place + _CARD].decode("latin-1")
-        key = card[:8].rstrip().upper()
-        if key == "END":
-            blocks = -(-(place + _CARD - start) // _BLOCK)
-            return cards, start + blocks * _BLOCK
-        if card[8] == "=" and _STRUCTURE.fullmatch(key):
-            cards.setdefault(key, card[9:])
-    raise UnreadableImageError("the FITS file is truncated: a header has no end")
 
 
 def _physical(hdu, pixels):
@@ -170,30 +49,9 @@ def _physical(hdu, pixels):
     values = pixels.astype(np.float64)
     if pixels.dtype.kind != "f" and "BLANK" in hdu.cards:
         values[pixels == hdu.number("BLANK")] = np.nan
-    if (scale, zero) != (1.0, 0.0):
-        values *= scale
-        values += zero
     # What float32 cannot hold becomes infinite, and is reported as that.
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        if (scale, zero) != (1.0, 0.0):
+            values *= scale
+            values += zero
         return values.astype(np.float32)
-
-
-def _decompress(hdu):
-    """Let astropy decompress an image, from a file without any needless card."""
-    from astropy.io import fits
-
-    primary = {"SIMPLE": "T", "BITPIX": "8", "NAXIS": "0", "EXTEND": "T"}
-    primary = {key: value.rjust(21) for key, value in primary.items()}
-    data = hdu.content[hdu.data_start : hdu.data_stop]
-    padding = b"\0" * (-len(data) % _BLOCK)
-    file = BytesIO(_header_bytes(primary) + _header_bytes(hdu.cards) + data + padding)
-    with fits.open(file, memmap=False) as hdus:
-        pixels = hdus[1].data
-    with np.errstate(over="ignore"):
-        return pixels.reshape(hdu.height, hdu.width).astype(np.float32)
-
-
-def _header_bytes(cards):
-    lines = [f"{key:8}={value}"[:_CARD].ljust(_CARD) for key, value in cards.items()]
-    text = "".join(lines) + "END".ljust(_CARD)
-    return text.ljust(-(-len(text) // _BLOCK) * _BLOCK).encode("latin-1")

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 
 import joblib
@@ -229,7 +230,7 @@ def _in_parallel(parallel, function, paths, reading):
     bounds = np.linspace(0, len(paths), n_parts + 1).astype(int)
     parts = parallel(
         joblib.delayed(function)(paths[start:stop], reading)
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        for start, stop in pairwise(bounds)
     )
     return [result for part in parts for result in part]
 

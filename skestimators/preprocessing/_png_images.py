@@ -80,7 +80,7 @@ def _check_kind(content):
     width, height, bits, colour = struct.unpack_from(">IIBB", content, _START + 8)
     if bits != 8 or colour not in (0, 2):
         raise UnreadableImageError(
-            f"it is a PNG of {bits} bits and {_COLOURS.get(colour, 'unknown colours')}; "
+            f"it is a PNG of {bits} bits and {_COLOURS.get(colour, 'no colours')}; "
             "only 8 bits, grey or RGB, are read: convert it first"
         )
     check_n_pixels(height, width)
