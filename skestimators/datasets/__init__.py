@@ -6,11 +6,13 @@ from skestimators.datasets._force_torque import make_force_torque
 from skestimators.datasets._interactions import read_interactions
 from skestimators.datasets._kuka import read_kuka_records
 from skestimators.datasets._landscape import make_protein_landscape
+from skestimators.datasets._magnetograms import make_magnetograms
 from skestimators.datasets._robot_failures import read_robot_failures
 from skestimators.datasets._student_responses import make_student_responses
 
 __all__ = [
     "make_force_torque",
+    "make_magnetograms",
     "make_protein_landscape",
     "make_student_responses",
     "read_dms",
