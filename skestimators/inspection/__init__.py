@@ -2,5 +2,6 @@
 
 from skestimators.inspection._activation import ActivationDisplay
 from skestimators.inspection._knowledge_state import KnowledgeStateDisplay
+from skestimators.inspection._skill_score import SkillScoreDisplay
 
-__all__ = ["ActivationDisplay", "KnowledgeStateDisplay"]
+__all__ = ["ActivationDisplay", "KnowledgeStateDisplay", "SkillScoreDisplay"]
