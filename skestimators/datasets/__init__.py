@@ -2,6 +2,7 @@
 
 from skestimators.datasets._dms import read_dms
 from skestimators.datasets._fasta import read_fasta
+from skestimators.datasets._flare_table import read_flare_table
 from skestimators.datasets._force_torque import make_force_torque
 from skestimators.datasets._interactions import read_interactions
 from skestimators.datasets._kuka import read_kuka_records
@@ -17,6 +18,7 @@ __all__ = [
     "make_student_responses",
     "read_dms",
     "read_fasta",
+    "read_flare_table",
     "read_interactions",
     "read_kuka_records",
     "read_robot_failures",
