@@ -5,9 +5,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.sparse import csr_array
 
-# A matrix is found by resizing the identity, which takes too long beyond this.
-_MAX_LENGTH = 4096
-_CHUNK = 256
+# Beyond this the matrix of an axis costs more memory and time than it saves.
+_MAX_PROBE = 2**22
 
 
 def resize_image(image, size):
@@ -30,24 +29,44 @@ def resize_image(image, size):
     size = tuple(size)
     if image.shape[:2] == size:
         return image
-    if max(image.shape[:2]) > _MAX_LENGTH:
+    lengths = list(zip(image.shape[:2], size, strict=True))
+    if any(old * _spacing(old, new) > _MAX_PROBE for old, new in lengths):
         return _resize(image, size).astype(np.float32, copy=False)
     if image.ndim == 3:
         return np.stack([resize_image(c, size) for c in np.moveaxis(image, -1, 0)], -1)
     # Both the smoothing and the interpolation treat one axis after the other.
-    rows = _axis_matrix(image.shape[0], size[0])
-    columns = _axis_matrix(image.shape[1], size[1])
+    rows, columns = (_axis_matrix(old, new) for old, new in lengths)
     return np.ascontiguousarray((columns @ (rows @ image).T).T)
 
 
-@lru_cache(maxsize=256)
+def _spacing(length, new_length):
+    """Return a distance at which two pixels never meet in one pixel of the result."""
+    # The smoothing has a standard deviation of half the factor, and ends at four.
+    reach = 2 * length // new_length + 3
+    return min(2 * reach + 1, length)
+
+
+@lru_cache(maxsize=1024)
 def _axis_matrix(length, new_length):
-    """Return the matrix that resizes along one axis, by resizing the identity."""
-    chunks = []
-    for start in range(0, length, _CHUNK):
-        chunk = np.eye(length, min(_CHUNK, length - start), -start)
-        chunks.append(_resize(chunk, (new_length, chunk.shape[1])))
-    return csr_array(np.concatenate(chunks, axis=1), dtype=np.float32)
+    """Return the matrix that resizes along one axis.
+
+    It is found by resizing an image whose columns have ones so far apart that each
+    pixel of the result tells which of them it comes from.
+    """
+    spacing = _spacing(length, new_length)
+    old = np.arange(length)
+    ones = np.zeros((length, spacing))
+    ones[old, old % spacing] = 1
+    weights = _resize(ones, (new_length, spacing))
+    centre = (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
+    first = np.rint(centre).astype(int)[:, None] - spacing // 2
+    source = first + (np.arange(spacing) - first) % spacing
+    if spacing == length:
+        source %= length
+    new, column = np.nonzero(weights)
+    entries = weights[new, column].astype(np.float32)
+    shape = new_length, length
+    return csr_array((entries, (new, source[new, column])), shape=shape)
 
 
 def _resize(image, size):

@@ -23,14 +23,17 @@ def resolve_inside(path, root):
     ------
     ValueError
         If the path has a null character, or leads out of the folder, be it by `..`, as
-        an absolute path or through a symbolic link.
+        an absolute path or through a symbolic link, or into a circle of links.
     """
     if "\0" in path:
         raise ValueError(f"The path {path!r} holds a null character.")
     if root is None:
         return Path(path)
     root = Path(root).expanduser().resolve()
-    resolved = (root / path).resolve()
+    try:
+        resolved = (root / path).resolve()
+    except RuntimeError as error:  # Until Python 3.12, of links that form a circle.
+        raise ValueError(f"The path {path!r} leads into a circle of links.") from error
     if not resolved.is_relative_to(root):
         raise ValueError(f"The path {path!r} leads out of root={str(root)!r}.")
     return resolved
