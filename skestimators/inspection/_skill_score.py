@@ -353,6 +353,17 @@ class SkillScoreDisplay:
 
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skestimators.inspection import SkillScoreDisplay
+        >>> X, y = make_classification(random_state=0)
+        >>> model = LogisticRegression().fit(X[:50], y[:50])
+        >>> display = SkillScoreDisplay.from_estimator(model, X[50:], y[50:])
+        >>> display.tss.shape
+        (101,)
         """
         import_optional("matplotlib", extra="plot", caller="SkillScoreDisplay")
         y_prob, pos_label = _get_response_values_binary(

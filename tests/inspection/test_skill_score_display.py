@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
+from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -143,15 +144,23 @@ def test_interval_covers_the_truth(monkeypatch):
     assert covered[False] <= 140
 
 
-def test_confidence_level_and_random_state():
-    assert widths(from_predictions(confidence_level=0.5)) < 0.5 * widths(
-        from_predictions()
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_band_is_that_of_the_binomial_distribution(level):
+    # More resamples than are drawn at once.
+    display = from_predictions(
+        groups=None, n_bins=1, n_bootstraps=6000, confidence_level=level
     )
+    low, high = binom(len(Y), Y.mean()).interval(level)
+    assert_allclose(display.prob_true_low * len(Y), low, atol=1.5)
+    assert_allclose(display.prob_true_high * len(Y), high, atol=1.5)
+
+
+def test_random_state_decides_the_bands():
     first, second, other = (from_predictions(random_state=s) for s in (3, 3, 4))
     for name in BANDS:
         assert_array_equal(getattr(first, name), getattr(second, name))
     assert not np.array_equal(first.tss_low, other.tss_low)
-    pd.testing.assert_frame_equal(first.at(0.2), first.at(0.2))
+    pd.testing.assert_frame_equal(first.at(0.2), second.at(0.2))
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
