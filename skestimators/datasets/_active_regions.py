@@ -78,7 +78,7 @@ def draw_region(rng, n_frames):
     travel = _ROTATION * clock
     longitude = rng.uniform(-_FARTHEST, _FARTHEST - travel[-1]) + travel
     size = rng.normal()
-    mixing = expit(3.5 * rng.normal() + 1.2 * size - 1)
+    mixing = expit(4 * rng.normal() + 1.8 * size - 2.2)
     smooth = [(2, _ROWS, _ROWS, _PATCH), (2, _ROWS, _ROWS, _STRAND)]
     smooth.append((2, _ROWS, _COLUMNS, _NETWORK))
     return Region(
