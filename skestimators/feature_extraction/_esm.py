@@ -23,7 +23,7 @@ from skestimators.feature_extraction._esm_models import (
 )
 from skestimators.feature_extraction._store import VectorStore, compute_once
 from skestimators.utils._callbacks import fit_task
-from skestimators.utils._device import resolve_device
+from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
 from skestimators.utils._seeding import draw_seed
@@ -247,8 +247,6 @@ class ESMEmbedder(
         layers = _resolve_layers(self.layers, n_layers, self.model)
         self._sequences(X, reset=True)
         _import_fair_esm(self)
-        from skestimators.feature_extraction._esm_engine import resolve_dtype
-
         self.device_ = resolve_device(self.device)
         resolve_dtype(self.dtype, self.device_)
         self.seed_ = None
@@ -375,7 +373,7 @@ class ESMEmbedder(
 
     def _engine(self):
         """Return what embeds, with its parameters resolved for this machine."""
-        from skestimators.feature_extraction._esm_engine import Engine, resolve_dtype
+        from skestimators.feature_extraction._esm_engine import Engine
 
         device = resolve_device(self.device)
         return Engine(

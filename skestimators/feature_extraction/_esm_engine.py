@@ -1,16 +1,16 @@
 """From sequences to vectors: windows, batches, pooling, and the keys of a store."""
 
 import hashlib
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 
 from skestimators.feature_extraction._esm_models import MAX_RESIDUES
 from skestimators.feature_extraction._esm_weights import load_network
 from skestimators.feature_extraction._weights import fingerprint
+from skestimators.utils._torch_threads import torch_threads
 
 # Each residue of a long sequence sees at least this many neighbours on either side.
 _MIN_CONTEXT = 128
@@ -93,49 +93,8 @@ class Engine:
 
     @contextmanager
     def _network(self):
-        with nullcontext() if self.n_jobs is None else _torch_threads(self.n_jobs):
+        with torch_threads(self.n_jobs):
             yield load_network(self.weights, self.dtype, self.device)
-
-
-@contextmanager
-def _torch_threads(n_jobs):
-    before = torch.get_num_threads()
-    torch.set_num_threads(effective_n_jobs(n_jobs))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def resolve_dtype(dtype, device):
-    """Turn the `dtype` parameter into the type that suits the device.
-
-    Parameters
-    ----------
-    dtype : {"auto", "float32", "bfloat16", "int8"}
-        The parameter.
-
-    device : str
-        Where the network computes.
-
-    Returns
-    -------
-    dtype : {"float32", "bfloat16", "int8"}
-        A type the device can compute in.
-
-    Raises
-    ------
-    ValueError
-        If it cannot.
-    """
-    if dtype == "int8" and device != "cpu":
-        raise ValueError(
-            f"dtype='int8' is made for device='cpu', not {device!r}; use 'bfloat16'."
-        )
-    if dtype != "auto":
-        return dtype
-    on_cuda = torch.device(device).type == "cuda"
-    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported() else "float32"
 
 
 def window_bounds(length):

@@ -12,6 +12,7 @@ from skestimators.neural_network._keras_ffnn import (
     KerasFFNNRegressor,
 )
 from skestimators.neural_network._mlp import TorchMLPRegressor
+from skestimators.neural_network._vgg_flare import VGGFlareClassifier
 
 __all__ = [
     "ActivationSearchNet",
@@ -23,4 +24,5 @@ __all__ = [
     "KerasFFNNRegressor",
     "TorchMLPRegressor",
     "UnaryEdge",
+    "VGGFlareClassifier",
 ]

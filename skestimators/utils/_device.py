@@ -1,4 +1,4 @@
-"""Choice of the device torch computes on."""
+"""Choice of the device torch computes on, and of the type of numbers."""
 
 
 def resolve_device(device="auto"):
@@ -41,3 +41,37 @@ def resolve_device(device="auto"):
             f"device={device!r} is not available on this machine; use 'auto' or 'cpu'."
         )
     return str(device)
+
+
+def resolve_dtype(dtype, device):
+    """Turn a `dtype` parameter into the type that suits the device.
+
+    Parameters
+    ----------
+    dtype : {"auto", "float32", "bfloat16", "int8"}
+        The parameter; `"auto"` is bfloat16 on CUDA devices that have it and float32
+        elsewhere.
+
+    device : str
+        Where a network computes.
+
+    Returns
+    -------
+    dtype : {"float32", "bfloat16", "int8"}
+        A type the device can compute in.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    import torch
+
+    if dtype == "int8" and device != "cpu":
+        raise ValueError(
+            f"dtype='int8' is made for device='cpu', not {device!r}; use 'bfloat16'."
+        )
+    if dtype != "auto":
+        return dtype
+    on_cuda = torch.device(device).type == "cuda"
+    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported() else "float32"

@@ -66,6 +66,11 @@ def region_numbers(paths, *, caller="region_numbers", name="paths", locate=None)
     return regions
 
 
+def has_region(path):
+    """Tell whether a path has the number of a region."""
+    return _find_region(path)[1] is not None
+
+
 def _find_region(path):
     """Return what kind of number a path has, and its digits, or None twice."""
     # Tables written on Windows are read elsewhere, too.

@@ -16,22 +16,76 @@ class StopTraining(Exception):
     """Ends the loop in good order, told apart from the user's own Ctrl-C."""
 
 
-class EarlyStopping(Callback):
-    """Notice when the validation loss no longer improves; restore the best epoch."""
+class ValidationScore(Callback):
+    """Score all that the network says of the validation batches.
 
-    def __init__(self, patience, tol, start=None):
+    Parameters
+    ----------
+    name : str
+        What the history calls the score.
+
+    score : callable
+        Takes outputs and targets, each a list of one for each batch.
+    """
+
+    def __init__(self, name, score):
+        self.name = name
+        self.score = score
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Begin anew."""
+        self.outputs, self.targets = [], []
+
+    def on_batch_end(self, net, batch, training, y_pred, **kwargs):
+        """Keep what there is to be scored."""
+        if not training:
+            self.outputs.append(y_pred)
+            self.targets.append(batch[1])
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the score."""
+        net.history.record(self.name, float(self.score(self.outputs, self.targets)))
+
+
+class EarlyStopping(Callback):
+    """Notice when validation no longer gets better; restore the best epoch.
+
+    Parameters
+    ----------
+    patience : int
+        Number of epochs without improvement.
+
+    tol : float
+        Smallest improvement that counts.
+
+    start : tuple of (float, dict) or None, default=None
+        What has to be beaten: loss and weights of the network there was.
+
+    score : str or None, default=None
+        Name of a score that counts before the loss.
+    """
+
+    def __init__(self, patience, tol, start=None, score=None):
         self.patience = patience
         self.tol = tol
-        # What has to be beaten: loss and weights of the network there was.
-        self.start_loss, self.best_weights = start or (np.inf, None)
+        self.score = score
+        start_loss, self.best_weights = start or (np.inf, None)
+        self.best = (start_loss if score is None else np.inf, start_loss)
 
     def on_epoch_end(self, net, **kwargs):
         """Compare the epoch with those before it."""
         losses = np.array(net.history[:, "valid_loss"])
         losses[np.isnan(losses)] = np.inf
-        if losses[-1] <= min(*losses, self.start_loss) and losses[-1] < np.inf:
+        costs = losses
+        if self.score is not None:
+            scores = np.array(net.history[:, self.score])
+            # Where a score is not defined, the loss decides.
+            costs = losses if np.isnan(scores).any() else -scores
+        now = (costs[-1], losses[-1])
+        if now <= self.best and losses[-1] < np.inf:
+            self.best = now
             self.best_weights = copy.deepcopy(net.network.state_dict())
-        latest = _without_improvement(losses, self.tol)[-self.patience :]
+        latest = _without_improvement(costs, self.tol)[-self.patience :]
         self.is_over = len(latest) == self.patience and all(latest)
 
     def on_train_end(self, net, **kwargs):

@@ -16,6 +16,7 @@ from skestimators.utils._skorch_callbacks import (
     SafeSteps,
     Schedule,
     StopTraining,
+    ValidationScore,
 )
 
 
@@ -123,6 +124,7 @@ def train(
     validation_batches=None,
     *,
     criterion,
+    validation_score=None,
     max_epochs,
     learning_rate,
     learning_rate_decay=1.0,
@@ -163,6 +165,12 @@ def train(
 
     criterion : torch.nn.Module
         Takes the network's output and the targets, returns the scalar loss.
+
+    validation_score : tuple of (str, callable) or None, default=None
+        A name and a function of the network's outputs for the validation batches and
+        of their targets, both as they are, one after the other. What it returns takes
+        the place of the validation loss, the larger the better; of epochs with the same
+        score, that with the smallest loss is the best.
 
     max_epochs : int
         Number of passes at the most.
@@ -228,8 +236,8 @@ def train(
         What to predict with: `module`, or the average of its weights.
 
     history : dict of list of float
-        `"train_loss"` and, with validation, `"valid_loss"`, with `roll_back`
-        `"n_rolled_back"`, one value an epoch.
+        `"train_loss"` and, with validation, `"valid_loss"` and the score, with
+        `roll_back` `"n_rolled_back"`, one value an epoch.
 
     state : dict
         To go on with, after the last epoch.
@@ -254,7 +262,11 @@ def train(
         if first_epoch:
             loss = _mean_loss(module.to(device).eval(), validation_batches, criterion)
             start = loss, copy.deepcopy(module.state_dict())
-        early_stopping = EarlyStopping(n_iter_no_change, tol, start)
+        if validation_score is not None:
+            callbacks.append(("validation_score", ValidationScore(*validation_score)))
+        early_stopping = EarlyStopping(
+            n_iter_no_change, tol, start, validation_score and validation_score[0]
+        )
         callbacks.append(("early_stopping", early_stopping))
     steps = EpochSteps(step_name, early_stopping, task, fitted_attributes)
     callbacks.append(("steps", steps))
@@ -286,6 +298,7 @@ def train(
     }
     net.notify("on_train_end", X=None, y=None)
     names = ["train_loss", "valid_loss", "n_rolled_back"]
+    names += [] if validation_score is None else [validation_score[0]]
     history = {
         name: [float(value) for value in net.history[:, name]]
         for name in names

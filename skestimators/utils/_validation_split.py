@@ -7,6 +7,8 @@ from sklearn.model_selection import (
     StratifiedShuffleSplit,
 )
 
+_N_DRAWS = 20
+
 
 def split_validation(
     n_samples,
@@ -33,7 +35,7 @@ def split_validation(
 
     classes : ndarray of shape (n_samples,) or None, default=None
         Class of each row. Both sides get the same shares of the classes, if there are
-        no groups and rows enough.
+        rows enough; with groups, shares as close as several draws come.
 
     unit : str, default="sample"
         What errors call a row.
@@ -59,9 +61,13 @@ def split_validation(
         splitter, what = GroupShuffleSplit, f"{len(np.unique(groups))} group(s)"
     elif classes is not None and _can_stratify(classes, validation_fraction):
         splitter = StratifiedShuffleSplit
-    split = splitter(1, test_size=validation_fraction, random_state=random_state)
+    # Groups are no strata: the draw is taken whose classes are shared out best.
+    n_draws = 1 if groups is None or classes is None else _N_DRAWS
+    splits = splitter(
+        n_draws, test_size=validation_fraction, random_state=random_state
+    ).split(np.empty(n_samples), classes, groups)
     try:
-        train, validation = next(split.split(np.empty(n_samples), classes, groups))
+        train, validation = min(splits, key=lambda split: _imbalance(classes, split))
     except ValueError as error:
         advice = "Pass more data" if groups is None else "Pass data of more groups"
         if parameter == "validation_fraction":
@@ -71,6 +77,19 @@ def split_validation(
             f"{advice}."
         ) from error
     return np.sort(train), np.sort(validation)
+
+
+def _imbalance(classes, split):
+    """Return how much the shares of the classes differ between two sides."""
+    if classes is None:
+        return 0, 0.0
+    labels, numbers = np.unique(classes, return_inverse=True)
+    train, validation = (
+        np.bincount(numbers[side], minlength=len(labels)) / len(side) for side in split
+    )
+    # A class that one side lacks is worse than any difference.
+    n_absent = np.count_nonzero(train == 0) + np.count_nonzero(validation == 0)
+    return n_absent, np.abs(train - validation).max()
 
 
 def _can_stratify(classes, validation_fraction):

@@ -18,6 +18,7 @@ from skestimators.neural_network._activation.inputs import check_rows
 from skestimators.neural_network._activation.space import choices_of
 from skestimators.neural_network._activation.training import NetworkTrainer
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._classes import weigh_classes
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed, torch_seed
 from skestimators.utils._validation import drop_weightless
@@ -51,7 +52,7 @@ class ActivationSearcher(NetworkTrainer):
         )
         weight, rows, y, groups = drop_weightless(weight, rows, y, groups)
         labels = self._encode(y, reset=not go_on)
-        factor = self._weigh(weight, y)
+        factor = weigh_classes(self.class_weight, weight, y)
         if self.module is None and rows.ndim == 2:
             self._check_layers()
         if not go_on:

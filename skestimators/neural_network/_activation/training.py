@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 
+from skestimators.utils._classes import find_classes
 from skestimators.utils._validation import check_layer_sizes
 from skestimators.utils._validation_split import split_validation
 
@@ -26,30 +25,14 @@ class NetworkTrainer(CallbackSupportMixin, BaseEstimator):
     """Train networks by stochastic gradient descent on rows and labels."""
 
     def _encode(self, y, *, reset):
-        check_classification_targets(y)
         if reset:
-            self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs two classes or more, but y holds one "
-                f"class: {self.classes_.tolist()[0]!r}."
-            )
+            self.classes_ = find_classes(self, y)
         if len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
                 f"y holds {unknown.tolist()}, not among the classes of the network, "
                 f"{self.classes_.tolist()}."
             )
         return np.searchsorted(self.classes_, y)
-
-    def _weigh(self, weight, y):
-        """Return the factor of each row in the loss."""
-        factor = weight * compute_sample_weight(self.class_weight, y)
-        if factor.min() < 0 or not factor.any():
-            raise ValueError(
-                f"class_weight={self.class_weight} must not be negative, nor zero for "
-                f"all rows."
-            )
-        return factor
 
     def _check_layers(self):
         check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)

@@ -1,0 +1,184 @@
+"""Images to be embedded: those in files, and those in an array."""
+
+import warnings
+from hashlib import blake2b
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import validate_data
+
+from skestimators.preprocessing import MagnetogramReader
+from skestimators.preprocessing._image_files import digest_files, stream_images
+from skestimators.utils._strings import validate_strings
+
+# What is left of fewer pixels after five poolings is nothing.
+_MIN_SIZE = 32
+
+
+class ImageFiles:
+    """Images in files, read when they are needed.
+
+    Parameters
+    ----------
+    paths : ndarray of str of shape (n_images,)
+        The files.
+
+    reader : MagnetogramReader
+        How they are read.
+    """
+
+    def __init__(self, paths, reader):
+        self.paths = paths
+        self.reader = reader
+        self.reading = reader._reading()
+        self.size = self.reading.size
+        # What an image is made of beside the content of its file.
+        self.recipe = (self.size, self.reading.field_limit, self.reading.nan)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def take(self, rows):
+        """Return some of the images."""
+        return ImageFiles(self.paths[rows], self.reader)
+
+    def digests(self):
+        """Return the digest of each file, None if there is none, and the reasons."""
+        return digest_files(self.paths, self.reading, self.reader.n_jobs)
+
+    def stream(self, batches):
+        """Yield rows, images and reasons, as `stream_images` does."""
+        return stream_images(self.paths, batches, self.reading, self.reader.n_jobs)
+
+    def tell(self, reasons):
+        """Warn of images that cannot be read, or raise an error, as the reader says."""
+        if reasons:
+            unreadable = [
+                (row, self.paths[row], reasons[row]) for row in sorted(reasons)
+            ]
+            self.reader._complain(unreadable, len(self))
+
+
+class ImageArray:
+    """Images in an array.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, height, width, 3)
+        Pixels from 0 to 255. An image that holds NaN was not readable.
+
+    rows : ndarray of int or None, default=None
+        Those that count; None for all.
+    """
+
+    recipe = ("pixels",)
+
+    def __init__(self, images, rows=None):
+        self.images = images
+        # Not the images themselves, of which there may be many.
+        self.rows = np.arange(len(images)) if rows is None else rows
+        self.size = images.shape[1:3]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def take(self, rows):
+        """Return some of the images."""
+        return ImageArray(self.images, self.rows[rows])
+
+    def digests(self):
+        """Return the digest of each image, and no reasons."""
+        digests = [
+            blake2b(np.float32(self.images[row]).tobytes(), digest_size=32).digest()
+            for row in self.rows
+        ]
+        return digests, [None] * len(self)
+
+    def stream(self, batches):
+        """Yield rows, images and reasons."""
+        for rows in batches:
+            images = self.images[self.rows[rows]].astype(np.float32)
+            missing = np.isnan(images).any(axis=(1, 2, 3))
+            images[missing] = np.nan
+            yield rows, images, ["it holds NaN" if m else None for m in missing]
+
+    def tell(self, reasons):
+        """Warn of images that hold NaN."""
+        if reasons:
+            warnings.warn(
+                f"{len(reasons)} of {len(self)} images hold NaN, the first in row "
+                f"{min(reasons)}; they count as unreadable.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def image_source(estimator, X, reader, *, reset, any_size=False):
+    """Validate what an estimator of images is given.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Gets, or is checked against, `n_features_in_` and `feature_names_in_`.
+
+    X : array-like of str of shape (n_samples,) or (n_samples, 1), or array of shape \
+            (n_samples, height, width, 3)
+        Paths of image files, or images.
+
+    reader : MagnetogramReader or None
+        The parameter of that name.
+
+    reset : bool
+        True in `fit`, False in every other method.
+
+    any_size : bool, default=False
+        Whether images need not have the 224 x 224 pixels that dense layers take.
+
+    Returns
+    -------
+    source : ImageFiles or ImageArray
+        The images.
+
+    Raises
+    ------
+    ValueError
+        If `X` is none of the two, or the images are of another size.
+    """
+    if getattr(X, "ndim", 1) > 2:
+        source = ImageArray(_check_images(estimator, X, reset))
+    else:
+        reader = MagnetogramReader() if reader is None else clone(reader)
+        source = ImageFiles(validate_strings(estimator, X, reset=reset), reader)
+    size = tuple(source.size)
+    if not any_size and size != (224, 224):
+        raise ValueError(
+            f"The dense layers of VGG16 take images of 224 x 224 pixels, not of "
+            f"{size[0]} x {size[1]}. Resize them, or let MagnetogramReader() do it."
+        )
+    if min(size) < _MIN_SIZE:
+        raise ValueError(
+            f"VGG16 takes images of at least {_MIN_SIZE} x {_MIN_SIZE} pixels, not of "
+            f"{size[0]} x {size[1]}."
+        )
+    return source
+
+
+def _check_images(estimator, X, reset):
+    images = validate_data(
+        estimator,
+        X,
+        dtype="numeric",
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_all_finite=False,
+        reset=reset,
+    )
+    if images.ndim != 4 or images.shape[3] != 3:
+        raise ValueError(
+            f"{type(estimator).__name__} takes paths of image files, or images of "
+            f"shape (n_samples, height, width, 3), but X has shape {images.shape}."
+        )
+    for row, image in enumerate(images):
+        if np.isinf(image).any():
+            raise ValueError(f"The image in row {row} holds infinite pixels.")
+    return images

@@ -1,0 +1,170 @@
+"""From images to what the first layers of VGG16 make of them."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from skestimators.feature_extraction._store import VectorStore, compute_once
+from skestimators.feature_extraction._vgg_network import output_shape
+from skestimators.feature_extraction._vgg_weights import load_part
+from skestimators.feature_extraction._weights import fingerprint
+from skestimators.utils._torch_threads import torch_threads
+
+# Part of every key in the store: to be changed with what the numbers mean.
+_FORMAT = "VGG16 features, version 1"
+
+
+class Engine:
+    """Computes features; the network is loaded when it is first needed.
+
+    Parameters
+    ----------
+    weights : Weights
+        The layers, from the first.
+
+    average : bool
+        Whether the features are means over the image.
+
+    batch_size : int
+        Number of images that go through the network at once.
+
+    dtype : {"float32", "bfloat16"}
+        Type of the layers.
+
+    device : str
+        Where the network computes.
+
+    cache : str, path-like or None
+        File of a store.
+
+    n_jobs : int or None
+        Number of CPU threads; None leaves torch's setting.
+    """
+
+    def __init__(self, weights, *, average, batch_size, dtype, device, cache, n_jobs):
+        self.weights = weights
+        self.average = average
+        self.batch_size = batch_size
+        self.dtype = dtype
+        self.device = device
+        self.cache = cache
+        self.n_jobs = n_jobs
+
+    def output_shape(self, size):
+        """Return the shape of one image's features.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Height and width of the image.
+
+        Returns
+        -------
+        shape : tuple of int
+            Height, width and channels, or the number of features.
+        """
+        shape = output_shape(self.weights.stop, size)
+        return shape[-1:] if self.average else shape
+
+    def stream(self, source):
+        """Compute the features of images.
+
+        Parameters
+        ----------
+        source : ImageFiles or ImageArray
+            The images.
+
+        Yields
+        ------
+        rows : ndarray of int
+            Each row comes once, in no particular order.
+
+        features : ndarray of float32 of shape (n_rows, ...)
+            NaN for an image that cannot be read.
+
+        reasons : list of str or None
+            Why it cannot.
+        """
+        if self.cache is None or not self.weights.stop:
+            yield from self._compute(source, self._batches(np.arange(len(source))))
+            return
+        rows_of = {}
+        for row, (digest, reason) in enumerate(zip(*source.digests(), strict=True)):
+            if digest is None:
+                yield np.array([row]), self._unknown(1, source.size), [reason]
+            else:
+                rows_of.setdefault(digest, []).append(row)
+        with VectorStore(self.cache) as store:
+            yield from self._stream_stored(store, source, rows_of)
+
+    def _stream_stored(self, store, source, rows_of):
+        """Yield what `stream` does, for each content once, given its rows."""
+        if not rows_of:
+            return
+        all_rows = [np.array(rows) for rows in rows_of.values()]
+        unique = source.take(np.array([rows[0] for rows in all_rows]))
+        refused = {}
+
+        def compute(batches):
+            for items, features, reasons in self._compute(unique, batches):
+                refused.update(zip(items.tolist(), reasons, strict=True))
+                yield items, features.reshape(len(items), -1)
+
+        shape = self.output_shape(source.size)
+        keys = self._keys(list(rows_of), source.recipe)
+        width = int(np.prod(shape))
+        for items, vectors in compute_once(store, keys, self._batches, compute, width):
+            counts = [len(all_rows[item]) for item in items]
+            reasons = [refused.pop(item, None) for item in items.tolist()]
+            yield (
+                np.concatenate([all_rows[item] for item in items]),
+                np.repeat(vectors, counts, axis=0).reshape(-1, *shape),
+                [
+                    r
+                    for r, count in zip(reasons, counts, strict=True)
+                    for _ in range(count)
+                ],
+            )
+
+    def _keys(self, digests, recipe):
+        """Return what a store knows the features of images by."""
+        layers = (self.weights.stop, self.average, fingerprint(self.weights))
+        prefix = repr((_FORMAT, *layers, self.dtype, recipe)).encode()
+        return [
+            hashlib.blake2b(prefix + digest, digest_size=32).digest()
+            for digest in digests
+        ]
+
+    def _batches(self, items):
+        return [
+            items[start : start + self.batch_size]
+            for start in range(0, len(items), self.batch_size)
+        ]
+
+    def _unknown(self, n, size):
+        return np.full((n, *self.output_shape(size)), np.nan, dtype=np.float32)
+
+    def _compute(self, source, batches):
+        """Yield rows, features and reasons; images are read ahead."""
+        for rows, images, reasons in source.stream(batches):
+            readable = np.array([reason is None for reason in reasons])
+            features = self._unknown(len(rows), source.size)
+            if readable.any():
+                features[readable] = self._run(images[readable])
+            yield rows, features, reasons
+
+    @torch.inference_mode()
+    def _run(self, images):
+        if not self.weights.stop:
+            return images
+        with torch_threads(self.n_jobs):
+            network = load_part(self.weights, self.dtype, self.device)
+            output = network(torch.from_numpy(images).to(self.device))
+            output = output.mean((1, 2)) if self.average else output
+        if not output.isfinite().all():
+            raise ValueError(
+                "VGG16 gave values that are not finite: the images hold huge numbers, "
+                "or the weights are damaged."
+            )
+        return output.float().cpu().numpy()

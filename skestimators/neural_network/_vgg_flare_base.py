@@ -1,0 +1,266 @@
+"""What `VGGFlareClassifier` does behind its face: features, training, prediction."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skestimators.feature_extraction._image_source import ImageFiles, image_source
+from skestimators.utils._callbacks import fit_task
+from skestimators.utils._classes import find_classes, weigh_classes
+from skestimators.utils._device import resolve_device, resolve_dtype
+from skestimators.utils._optional import import_optional
+from skestimators.utils._progress import track
+from skestimators.utils._regions import has_region, region_numbers
+from skestimators.utils._row_file import RowFile
+from skestimators.utils._seeding import draw_seed, torch_seed
+from skestimators.utils._validation import (
+    check_finite_target,
+    check_groups,
+    drop_weightless,
+)
+from skestimators.utils._validation_split import split_validation
+
+# Images that go through the frozen layers at once, which the result does not depend on.
+_BATCH_SIZE = 16
+_COLUMNS = ["row", "path", "reason"]
+
+
+class FlareForecaster(CallbackSupportMixin, BaseEstimator):
+    """Compute what frozen layers make of images, and train the layers after them."""
+
+    def _fit(self, X, y, sample_weight, groups):
+        import_optional("torch", extra="solar", caller=self)
+        import_optional("skorch", extra="solar", caller=self)
+        # If this fit fails, the old network would no longer fit what is set here.
+        for name in ("network_", "history_", "n_iter_", "unreadable_"):
+            vars(self).pop(name, None)
+        source = image_source(self, X, self.reader, reset=True)
+        y, weight, groups = self._check_beside(source, y, sample_weight, groups)
+        counting, rows, labels, groups = drop_weightless(
+            weight, np.arange(len(source)), y, groups
+        )
+        self.classes_ = find_classes(self, labels)
+        factor = weigh_classes(self.class_weight, counting, labels)
+        labels = np.searchsorted(self.classes_, labels)
+        self._set_up()
+        parts = self._split(labels, groups)
+        with (
+            fit_task(
+                self,
+                max_steps=self.max_epochs,
+                X=X,
+                y=y,
+                metadata={"sample_weight": sample_weight},
+            ) as task,
+            torch_seed(self._seed),
+            RowFile(len(rows), self._engine().output_shape(source.size)) as features,
+        ):
+            reasons = self._store_features(source.take(rows), features)
+            self.unreadable_ = _report(source, rows, reasons)
+            parts = [_without(part, reasons) for part in parts]
+            self.class_prior_ = np.bincount(
+                labels[parts[0]], counting[parts[0]], minlength=len(self.classes_)
+            )
+            self.class_prior_ /= self.class_prior_.sum()
+            self._train(features, (labels, factor, counting), parts, task)
+        return self
+
+    def _check_beside(self, source, y, sample_weight, groups):
+        """Check target, weight and groups."""
+        check_finite_target(y)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(y, np.arange(len(source)))
+        weight = _check_sample_weight(
+            sample_weight, y, dtype=np.float32, ensure_non_negative=True
+        )
+        if groups is not None:
+            groups = check_groups(groups, len(y))
+        elif isinstance(source, ImageFiles) and any(map(has_region, source.paths)):
+            groups = region_numbers(source.paths, caller=self, name="X")
+        return y, weight, groups
+
+    def _set_up(self):
+        """Find device and seeds."""
+        random_state = check_random_state(self.random_state)
+        # The first of them, so that VGGEmbedder draws the same network.
+        seed, self._split_seed, self._seed = (draw_seed(random_state) for _ in range(3))
+        self.device_ = resolve_device(self.device)
+        self.seed_ = None
+        if self.weights == "random":
+            self.seed_ = seed
+            warnings.warn(
+                "VGGFlareClassifier(weights='random') builds on an untrained network: "
+                "its features carry far less than those of the real weights.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def _split(self, labels, groups):
+        """Return the rows to train on, and those held out, if any."""
+        if not self.early_stopping:
+            return [np.arange(len(labels))]
+        return split_validation(
+            len(labels),
+            validation_fraction=self.validation_fraction,
+            groups=groups,
+            classes=labels,
+            random_state=self._split_seed,
+        )
+
+    def _frozen(self):
+        """Return the weights of the layers before what is stored of an image."""
+        from skestimators.feature_extraction._vgg_weights import find_weights
+        from skestimators.neural_network._vgg_flare_network import n_stored_layers
+
+        return find_weights(
+            self.weights, self.seed_, 0, n_stored_layers(self.trainable_layers)
+        )
+
+    def _engine(self):
+        """Return what computes them, with its parameters for this machine."""
+        from skestimators.feature_extraction._vgg_engine import Engine
+
+        device = resolve_device(self.device)
+        return Engine(
+            self._frozen(),
+            average=False,
+            batch_size=_BATCH_SIZE,
+            dtype=resolve_dtype(self.dtype, device),
+            device=device,
+            cache=self.cache,
+            n_jobs=self.n_jobs,
+        )
+
+    def _stream(self, source):
+        """Yield rows, features and reasons, with a bar if that is asked for."""
+        stream = self._engine().stream(source)
+        parts = []
+
+        def finished():
+            for part in stream:
+                parts.append(part)
+                yield len(part[0])
+
+        for _ in track(
+            finished(), total=len(source), description="Images", verbose=self.verbose
+        ):
+            yield parts.pop()
+
+    def _store_features(self, source, features):
+        """Write what the frozen layers make of images; return why some are missing."""
+        reasons = {}
+        for rows, values, why in self._stream(source):
+            features[rows] = values
+            reasons.update(_not_none(rows, why))
+        source.tell(reasons)
+        return reasons
+
+    def _train(self, features, targets, parts, task):
+        """Train the layers after them."""
+        import torch
+
+        from skestimators.feature_extraction._vgg_weights import find_weights
+        from skestimators.feature_extraction._weights import fingerprint
+        from skestimators.neural_network import _vgg_flare_network as flare
+        from skestimators.utils import _skorch_engine as engine
+
+        frozen = self._frozen()
+        self._frozen_digest = fingerprint(frozen)
+        last = find_weights(self.weights, self.seed_, frozen.stop, flare.N_LAYERS - 1)
+        network = flare.FlareNetwork(
+            last.build(), len(self.classes_), self.trainable_layers
+        )
+        tensors = tuple(torch.from_numpy(t).to(self.device_) for t in targets)
+
+        def batches(rows, shuffle):
+            numbers = torch.from_numpy(rows).to(self.device_)
+            return engine.TensorBatches(
+                flare.RowTensor(features, rows, self.device_),
+                tuple(tensor[numbers] for tensor in tensors),
+                batch_size=self.batch_size,
+                shuffle=shuffle,
+            )
+
+        network, self.history_, _ = engine.train(
+            network,
+            batches(parts[0], shuffle=True),
+            batches(parts[1], shuffle=False) if len(parts) > 1 else None,
+            criterion=flare.FlareLoss(),
+            validation_score=("valid_tss", flare.skill) if len(parts) > 1 else None,
+            max_epochs=self.max_epochs,
+            learning_rate=self.learning_rate,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            device=self.device_,
+            seed=self._seed,
+            task=task,
+            fitted_attributes=lambda network: {"network_": network},
+        )
+        self.network_ = network.eval()
+        self.n_iter_ = len(self.history_["train_loss"])
+
+    def _predict_proba(self, X):
+        check_is_fitted(self)
+        from skestimators.feature_extraction._weights import fingerprint
+        from skestimators.neural_network._vgg_flare_network import predict_proba
+
+        source = image_source(self, X, self.reader, reset=False)
+        if fingerprint(self._frozen()) != self._frozen_digest:
+            raise ValueError(
+                f"weights={str(self.weights)!r} holds other weights now than in fit. "
+                "Fit again, or bring the file back."
+            )
+        # What is known of an image that cannot be read.
+        proba = np.tile(self.class_prior_, (len(source), 1))
+        reasons = {}
+        self.network_.eval()
+        for rows, features, why in self._stream(source):
+            missing = _not_none(rows, why)
+            readable = ~np.isin(rows, list(missing))
+            if readable.any():
+                proba[rows[readable]] = predict_proba(self.network_, features[readable])
+            reasons.update(missing)
+        source.tell(reasons)
+        return proba
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _not_none(rows, reasons):
+    pairs = zip(rows.tolist(), reasons, strict=True)
+    return {row: reason for row, reason in pairs if reason is not None}
+
+
+def _report(source, rows, reasons):
+    """Return a table of what could not be read, as `MagnetogramReader.report` does."""
+    import pandas as pd
+
+    paths = getattr(source, "paths", None)
+    lines = [
+        (int(rows[i]), None if paths is None else paths[rows[i]], reasons[i])
+        for i in sorted(reasons)
+    ]
+    return pd.DataFrame(lines, columns=_COLUMNS)
+
+
+def _without(rows, reasons):
+    """Leave out rows that could not be read."""
+    left = rows[~np.isin(rows, list(reasons))]
+    if not len(left):
+        raise ValueError(
+            f"None of {len(rows)} images to train on or to hold out can be read; the "
+            "first because " + reasons[int(rows[0])] + "."
+        )
+    return left

@@ -1,0 +1,68 @@
+"""Class labels as numbers, and what classes weigh."""
+
+import numpy as np
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+
+def find_classes(estimator, y):
+    """Return the classes among labels.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        What error messages name.
+
+    y : ndarray of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+
+    Raises
+    ------
+    ValueError
+        If the labels are no classes, or all the same.
+    """
+    check_classification_targets(y)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(estimator).__name__} needs two classes or more, but y holds one "
+            f"class: {classes.tolist()[0]!r}."
+        )
+    return classes
+
+
+def weigh_classes(class_weight, weight, y):
+    """Return the factor of each row in the loss.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        The parameter of that name.
+
+    weight : ndarray of shape (n_samples,)
+        Row weights, not negative.
+
+    y : ndarray of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    factor : ndarray of shape (n_samples,)
+        Row weights times those of the classes.
+
+    Raises
+    ------
+    ValueError
+        If a class has a negative weight, or no row has any.
+    """
+    factor = weight * compute_sample_weight(class_weight, y)
+    if factor.min() < 0 or not factor.any():
+        raise ValueError(
+            f"class_weight={class_weight} must not be negative, nor zero for all rows."
+        )
+    return factor
