@@ -24,7 +24,11 @@ _STRUCTURE = re.compile(
     r"|Z(IMAGE|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+|NAME\d+|VAL\d+|QUANTIZ|DITHER0|BLANK"
     r"|SCALE|ZERO)"
 )
-_VALUE = re.compile(r"\s*(?:'((?:[^']|'')*)'|([^/]*))")
+# A text, a truth value, a number or nothing, and perhaps a comment.
+_VALUE = re.compile(
+    r" *('(?:[ -&(-~]|'')*'|[TF]|[+-]?(?:\d+\.?\d*|\.\d+)(?:[DE][+-]?\d+)?|) *(?:/|$)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def find_image(content):
@@ -71,8 +75,7 @@ class HDU:
         """Return the value of a card, which is a text or written like one."""
         if key not in self.cards:
             return default
-        quoted, bare = _VALUE.match(self.cards[key]).groups()
-        return (quoted if bare is None else bare).strip()
+        return self.cards[key].strip("'").strip()
 
     def number(self, key, default=None, convert=int):
         """Return the value of a card, which is a number."""
@@ -100,7 +103,7 @@ class HDU:
         if not shape:
             return 0
         n_values = self.number("PCOUNT", 0) + prod(shape)
-        n_bytes = abs(self.number("BITPIX")) // 8 * self.number("GCOUNT", 1) * n_values
+        n_bytes = abs(self.number("BITPIX")) * self.number("GCOUNT", 1) * n_values // 8
         if n_bytes < 0:
             raise UnreadableImageError("its header announces a negative size")
         return n_bytes
@@ -126,5 +129,9 @@ def _read_header(content, start):
             blocks = -(-(place + CARD - start) // BLOCK)
             return cards, start + blocks * BLOCK
         if card[8] == "=" and _STRUCTURE.fullmatch(key):
-            cards.setdefault(key, card[9:])
+            match = _VALUE.match(card, 9)
+            if match is None:
+                raise UnreadableImageError(f"its header has a malformed card {key}")
+            if text := match[1]:
+                cards.setdefault(key, text if text[0] == "'" else text.upper())
     raise UnreadableImageError("the FITS file is truncated: a header has no end")

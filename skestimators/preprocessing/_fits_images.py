@@ -46,11 +46,11 @@ def _physical(hdu, pixels):
     """Scale numbers as the header says."""
     scale = hdu.number("BSCALE", 1.0, float)
     zero = hdu.number("BZERO", 0.0, float)
-    values = pixels.astype(np.float64)
-    if pixels.dtype.kind != "f" and "BLANK" in hdu.cards:
-        values[pixels == hdu.number("BLANK")] = np.nan
     # What float32 cannot hold becomes infinite, and is reported as that.
     with np.errstate(over="ignore", invalid="ignore"):
+        values = pixels.astype(np.float64)
+        if pixels.dtype.kind != "f" and "BLANK" in hdu.cards:
+            values[pixels == hdu.number("BLANK")] = np.nan
         if (scale, zero) != (1.0, 0.0):
             values *= scale
             values += zero

@@ -10,6 +10,18 @@ import numpy as np
 from skestimators.preprocessing._fits_headers import BLOCK, CARD
 from skestimators.preprocessing._image_content import UnreadableImageError
 
+_NAME = re.compile(r"\w+", re.ASCII)
+_FORMAT = re.compile(r"1?([BIJKED]|[PQ][BIJKED](\(\d+\))?)", re.ASCII)
+_ALGORITHMS = {
+    "RICE_1",
+    "RICE_ONE",
+    "GZIP_1",
+    "GZIP_2",
+    "HCOMPRESS_1",
+    "PLIO_1",
+    "NOCOMPRESS",
+}
+
 
 def rice_pixels(hdu):
     """Decompress integers by the Rice algorithm, the usual way of SHARP files.
@@ -100,26 +112,40 @@ def decompress_by_astropy(hdu):
     Raises
     ------
     UnreadableImageError
-        If a tile is larger than the header says.
+        If the algorithm is unknown, or a tile is larger than the header says.
     """
     from astropy.io import fits
 
+    algorithm = hdu.text("ZCMPTYPE")
+    if algorithm not in _ALGORITHMS:
+        raise UnreadableImageError(
+            f"it is compressed by {algorithm!r}, not a known way"
+        )
     primary = {"SIMPLE": "T", "BITPIX": "8", "NAXIS": "0", "EXTEND": "T"}
-    primary = {key: value.rjust(21) for key, value in primary.items()}
     data = hdu.content[hdu.data_start : hdu.data_stop]
     padding = b"\0" * (-len(data) % BLOCK)
     file = _header_bytes(primary) + _header_bytes(hdu.cards) + data + padding
     _check_gzip_tiles(hdu, file)
-    with fits.open(BytesIO(file), memmap=False) as hdus:
-        pixels = hdus[1].data
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
+        with fits.open(BytesIO(file), memmap=False) as hdus:
+            pixels = hdus[1].data
         return pixels.reshape(hdu.height, hdu.width).astype(np.float32)
 
 
+def _check_columns(hdu):
+    """Refuse columns that astropy would warn of."""
+    for column in range(1, hdu.number("TFIELDS") + 1):
+        name, kind = hdu.text(f"TTYPE{column}", ""), hdu.text(f"TFORM{column}", "")
+        if not (_NAME.fullmatch(name) and _FORMAT.fullmatch(kind)):
+            raise UnreadableImageError(
+                f"its table of tiles has a malformed column {name!r} of {kind!r}"
+            )
+
+
 def _header_bytes(cards):
-    lines = [f"{key:8}={value}"[:CARD].ljust(CARD) for key, value in cards.items()]
+    lines = [f"{key:8}= {value:>20}".ljust(CARD) for key, value in cards.items()]
     text = "".join(lines) + "END".ljust(CARD)
-    return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("latin-1")
+    return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii")
 
 
 def _check_gzip_tiles(hdu, file):

@@ -216,8 +216,11 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
         check_is_fitted(self)
         paths = validate_strings(self, X, reset=False)
-        columns = ["row", "path", "reason"]
-        return pd.DataFrame(self._read(paths), columns=columns)
+        # As objects, as pandas' strings cannot hold every name that a file may have.
+        report = pd.DataFrame(
+            self._read(paths), columns=["row", "path", "reason"], dtype=object
+        )
+        return report.astype({"row": np.int64})
 
     def _read(self, paths, images=None):
         """Read files, into an array if one is given; return those that cannot be."""
@@ -255,7 +258,7 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         warnings.warn(
             f"{count}, their rows are NaN: {listed}. report(X) lists all of them.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
     def _reading(self):
