@@ -78,7 +78,7 @@ def draw_region(rng, n_frames):
     travel = _ROTATION * clock
     longitude = rng.uniform(-_FARTHEST, _FARTHEST - travel[-1]) + travel
     size = rng.normal()
-    mixing = expit(4 * rng.normal() + 1.8 * size - 2.2)
+    mixing = expit(6 * rng.normal() + 2.8 * size - 3)
     smooth = [(2, _ROWS, _ROWS, _PATCH), (2, _ROWS, _ROWS, _STRAND)]
     smooth.append((2, _ROWS, _COLUMNS, _NETWORK))
     return Region(
@@ -139,7 +139,7 @@ def radial_field(region, frame):
     time = region.clock[frame]
     risen = 1 - np.exp((region.birth - time) / region.rise)
     patches = _drift(region.patches, 0.4 * time)
-    strands = np.exp(0.4 * _drift(region.strands, 0.8 * time))
+    strands = np.exp(0.3 * _drift(region.strands, 0.8 * time))
     core = np.zeros((_ROWS, _ROWS), dtype=np.float32)
     for bipole in region.bipoles:
         core += _bipole_field(bipole, risen, region.mixing, patches)

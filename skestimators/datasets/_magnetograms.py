@@ -20,7 +20,7 @@ from skestimators.utils._optional import import_optional
 
 _FIRST_REGION = 11001
 # Of the log-odds of a flare, by complexity; and what is the region's own.
-_SLOPE, _REGION_SCALE = 12.0, 1.0
+_SLOPE, _REGION_SCALE = 16.0, 1.0
 # From here on field counts as that of a region, in gauss.
 _ACTIVE = 100.0
 # Square centimetres in a square megametre.
@@ -76,7 +76,7 @@ def make_magnetograms(
     - in simple regions two clean polarities face each other; in complex ones, of delta
       type, they interleave along a long and curved inversion line with steep gradients;
     - whether a region flares within a day of an image is drawn from a logistic model.
-      Its log-odds rise by 12 over the complexity, the share of the flux that is near
+      Its log-odds rise by 16 over the complexity, the share of the flux that is near
       an inversion line between strong fields, a measure akin to Schrijver's R [2]_.
       They have a share of the region's own that no image shows;
     - total flux varies much and tells little: large regions are only somewhat more
