@@ -4,15 +4,25 @@ An estimator that is not named here is tested with its defaults. What a suite ca
 guess (a required parameter, what the strings mean) is an error that says so.
 """
 
+import atexit
+import shutil
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
 from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils import get_tags
 
-from skestimators import UnaryEdge
+from skestimators import MagnetogramReader, UnaryEdge
 from skestimators.utils import all_estimators
 
 KERAS = {"learning_rate": 0.05, "max_epochs": 20}
 KINDS = ("Classifier", "Regressor")
+# Of image files, and of what was computed of them.
+FOLDER = Path(tempfile.mkdtemp(prefix="skestimators-tests-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 INIT_PARAMS = {
     "ActivationSearchNet": {
@@ -33,6 +43,7 @@ INIT_PARAMS = {
     "ESMEmbedder": {"weights": "random", "random_state": 0},
     **{f"KerasFFNN{kind}": {"hidden_layer_sizes": (16,), **KERAS} for kind in KINDS},
     **{f"KerasCNN{kind}": {"filters": (16,), **KERAS} for kind in KINDS},
+    "MagnetogramReader": {"size": (8, 6)},
     "MutantSequenceBuilder": {"wild_type": "MKTAYIAKQR"},
     "OptunaSearchCV": {
         # One of scikit-learn's that supports callbacks.
@@ -49,14 +60,51 @@ INIT_PARAMS = {
         "learning_rate": 0.05,
         "max_epochs": 20,
     },
+    "VGGEmbedder": {
+        "weights": "random",
+        "layer": "avg_pool",
+        "reader": MagnetogramReader(size=(32, 32)),
+    },
+    "VGGFlareClassifier": {
+        "weights": "random",
+        "validation_fraction": 0.4,
+        # The battery fits and predicts often; the network is run once.
+        "cache": FOLDER / "features.db",
+    },
 }
 
 SEQUENCES = ["MKTAYIAKQR", "MKTAYIAK", "MKTAWIAKQR", "MKVAYIAKQRQISFVK", "GGGGSGGGGS"]
+
+
+def _make_images(n_images=5):
+    """Write small PNG files of grey noise; no optional package is needed for it."""
+    import numpy as np
+
+    paths = [FOLDER / f"image_{number}.png" for number in range(n_images)]
+    for number, path in enumerate(paths):
+        pixels = np.random.default_rng(number).integers(256, size=(40, 50), dtype="u1")
+        rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + _chunk(b"IHDR", struct.pack(">IIBBBBB", 50, 40, 8, 0, 0, 0, 0))
+            + _chunk(b"IDAT", zlib.compress(rows))
+            + _chunk(b"IEND", b"")
+        )
+    return [str(path) for path in paths]
+
+
+def _chunk(kind, data):
+    size, checksum = len(data), zlib.crc32(kind + data)
+    return struct.pack(">I", size) + kind + data + struct.pack(">I", checksum)
+
+
+IMAGES = _make_images()
 
 # What each estimator of strings takes; the first entries stand for the rest.
 STRINGS = {
     "ESMEmbedder": SEQUENCES,
     "MutantSequenceBuilder": ["M1A", "WT", "K2G:T3S", "R10W", "I6V"],
+    **dict.fromkeys(["MagnetogramReader", "VGGEmbedder", "VGGFlareClassifier"], IMAGES),
 }
 
 
@@ -108,7 +156,10 @@ def example_data(estimator):
     if takes_strings(estimator):
         name = type(estimator).__name__
         assert name in STRINGS, f"{name} takes strings: say which in tests/instances.py"
-        return np.array(STRINGS[name], dtype=object), np.arange(len(STRINGS[name]))
+        y = np.arange(len(STRINGS[name]))
+        return np.array(STRINGS[name], dtype=object), (
+            y % 2 if is_classifier(estimator) else y
+        )
     if takes_interactions(estimator):
         frame = make_interactions()
         return frame.to_numpy(dtype=object), frame["response"].to_numpy()

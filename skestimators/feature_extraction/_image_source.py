@@ -4,7 +4,6 @@ import warnings
 from hashlib import blake2b
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from skestimators.preprocessing import MagnetogramReader
@@ -25,12 +24,16 @@ class ImageFiles:
 
     reader : MagnetogramReader
         How they are read.
+
+    caller : object
+        What needs the images.
     """
 
-    def __init__(self, paths, reader):
+    def __init__(self, paths, reader, caller):
         self.paths = paths
         self.reader = reader
-        self.reading = reader._reading()
+        self.caller = caller
+        self.reading = reader._reading(caller)
         self.size = self.reading.size
         # What an image is made of beside the content of its file.
         self.recipe = (self.size, self.reading.field_limit, self.reading.nan)
@@ -40,7 +43,7 @@ class ImageFiles:
 
     def take(self, rows):
         """Return some of the images."""
-        return ImageFiles(self.paths[rows], self.reader)
+        return ImageFiles(self.paths[rows], self.reader, self.caller)
 
     def digests(self):
         """Return the digest of each file, None if there is none, and the reasons."""
@@ -144,11 +147,12 @@ def image_source(estimator, X, reader, *, reset, any_size=False):
     ValueError
         If `X` is none of the two, or the images are of another size.
     """
-    if getattr(X, "ndim", 1) > 2:
+    if getattr(X, "ndim", 1) > 2 and X.dtype.kind in "buif":
         source = ImageArray(_check_images(estimator, X, reset))
     else:
-        reader = MagnetogramReader() if reader is None else clone(reader)
-        source = ImageFiles(validate_strings(estimator, X, reset=reset), reader)
+        reader = MagnetogramReader() if reader is None else reader
+        paths = validate_strings(estimator, X, reset=reset)
+        source = ImageFiles(paths, reader, estimator)
     size = tuple(source.size)
     if not any_size and size != (224, 224):
         raise ValueError(

@@ -240,11 +240,6 @@ class VGGEmbedder(
         X_new : ndarray of shape (n_samples, n_features_out) and dtype float32
             One vector for each image, NaN where a file could not be read.
 
-        Warns
-        -----
-        UserWarning
-            If a file cannot be read.
-
         Raises
         ------
         ValueError
@@ -253,6 +248,11 @@ class VGGEmbedder(
 
         OSError
             If the weights are missing, or the store cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            If a file cannot be read.
         """
         check_is_fitted(self)
         source = self._source(X, reset=False)

@@ -283,17 +283,17 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
             In the order of `classes_`, computed in float32 and returned as float64. An
             image that cannot be read has `class_prior_`.
 
-        Warns
-        -----
-        UserWarning
-            If a file cannot be read.
-
         Raises
         ------
         ValueError
             If `X` is not valid, a file cannot be read and the reader has
             `on_unreadable="error"`, or the file of weights is not the one that `fit`
             used.
+
+        Warns
+        -----
+        UserWarning
+            If a file cannot be read.
         """
         return self._predict_proba(X)
 

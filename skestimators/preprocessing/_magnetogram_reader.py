@@ -261,10 +261,11 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             stacklevel=4,
         )
 
-    def _reading(self):
+    def _reading(self, caller=None):
         """Return how files are read, after checking that they can be."""
+        self._validate_params()
         for module in ("astropy.io.fits", "PIL.Image", "skimage.transform"):
-            import_optional(module, extra="solar", caller=self)
+            import_optional(module, extra="solar", caller=caller or self)
         check_layer_sizes("size", self.size)
         if len(self.size) != 2:
             raise ValueError(f"size must be (height, width), got {self.size!r}.")
