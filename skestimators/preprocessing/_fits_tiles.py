@@ -12,15 +12,9 @@ from skestimators.preprocessing._image_content import UnreadableImageError
 
 _NAME = re.compile(r"\w+", re.ASCII)
 _FORMAT = re.compile(r"1?([BIJKED]|[PQ][BIJKED](\(\d+\))?)", re.ASCII)
-_ALGORITHMS = {
-    "RICE_1",
-    "RICE_ONE",
-    "GZIP_1",
-    "GZIP_2",
-    "HCOMPRESS_1",
-    "PLIO_1",
-    "NOCOMPRESS",
-}
+# With damaged files, astropy's decoders of the others (HCOMPRESS_1, PLIO_1) write
+# beyond their memory, which ends the process.
+_ALGORITHMS = {"RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "NOCOMPRESS"}
 
 
 def rice_pixels(hdu):
@@ -112,15 +106,12 @@ def decompress_by_astropy(hdu):
     Raises
     ------
     UnreadableImageError
-        If the algorithm is unknown, or a tile is larger than the header says.
+        If the algorithm is another, or a tile is larger than the header says.
     """
     from astropy.io import fits
 
-    algorithm = hdu.text("ZCMPTYPE")
-    if algorithm not in _ALGORITHMS:
-        raise UnreadableImageError(
-            f"it is compressed by {algorithm!r}, not a known way"
-        )
+    _check_settings(hdu)
+    _check_columns(hdu)
     primary = {"SIMPLE": "T", "BITPIX": "8", "NAXIS": "0", "EXTEND": "T"}
     data = hdu.content[hdu.data_start : hdu.data_stop]
     padding = b"\0" * (-len(data) % BLOCK)
@@ -130,6 +121,21 @@ def decompress_by_astropy(hdu):
         with fits.open(BytesIO(file), memmap=False) as hdus:
             pixels = hdus[1].data
         return pixels.reshape(hdu.height, hdu.width).astype(np.float32)
+
+
+def _check_settings(hdu):
+    """Refuse what astropy passes on to its decoders unchecked."""
+    algorithm = hdu.text("ZCMPTYPE")
+    if algorithm not in _ALGORITHMS:
+        raise UnreadableImageError(
+            f"it is compressed by {algorithm}; only RICE_1, GZIP_1 and GZIP_2 are read"
+        )
+    n_bytes, seed = _setting(hdu, "BYTEPIX", 4), hdu.number("ZDITHER0", 1)
+    if n_bytes not in (1, 2, 4) or not 1 <= seed <= 10_000:
+        raise UnreadableImageError(
+            f"its header has BYTEPIX = {n_bytes} and ZDITHER0 = {seed}; 1, 2 or 4 and "
+            "1 to 10000 are allowed"
+        )
 
 
 def _check_columns(hdu):

@@ -75,11 +75,12 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     PNG files must have 8 bits, grey or RGB; their pixels are taken as they are. Of a
-    FITS file the first image is read, plain or compressed tile by tile, whatever HDU it
-    is in. A field `x` becomes `(x + field_limit) / (2 * field_limit) * 255`. Only those
-    cards of the header are looked at that describe the image, so others may be
-    malformed. Files must be what their names say, `.png` or `.fits`, `.fit` and `.fts`,
-    and have no more than 2 ** 26 pixels.
+    FITS file the first image is read, whatever HDU it is in, plain or compressed tile
+    by tile with RICE or GZIP. A field `x` becomes
+    `(x + field_limit) / (2 * field_limit) * 255`. Only those cards of the header are
+    looked at that describe the image, so others may be malformed. Files must be what
+    their names say, `.png` or `.fits`, `.fit` and `.fts`, and have no more than
+    2 ** 26 pixels.
 
     Resizing equals that of :func:`skimage.transform.resize` with `order=1` and
     `anti_aliasing=True`.

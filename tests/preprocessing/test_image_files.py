@@ -22,7 +22,7 @@ from skestimators.preprocessing._resizing import resize_image
 SHAPE = 23, 41
 # With this limit a FITS pixel x becomes x + 127.5.
 READING = Reading(size=SHAPE, field_limit=127.5)
-COMPRESSIONS = ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "PLIO_1"]
+COMPRESSIONS = ["RICE_1", "GZIP_1", "GZIP_2"]
 
 
 def _field(dtype="f4", seed=0):

@@ -95,6 +95,11 @@ def _table_only(path):
     fits.HDUList([fits.PrimaryHDU(), table, cube]).writeto(path)
 
 
+def _compressed(path, algorithm):
+    hdu = fits.CompImageHDU(np.ones((12, 15), "i4"), compression_type=algorithm)
+    hdu.writeto(path)
+
+
 def _rgb_noise():
     return np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8)
 
@@ -128,6 +133,8 @@ BAD = {
     "bomb.png": (_png_bomb, "announces 100000 x 100000 pixels"),
     "bomb.fits": (_fits_bomb, "announces 1000000 x 1000000 pixels"),
     "tile_bomb.fits": (_gzip_tile_bomb, "tile is larger than the whole image"),
+    "plio.fits": (lambda p: _compressed(p, "PLIO_1"), "compressed by PLIO_1; only R"),
+    "hcompress.fits": (lambda p: _compressed(p, "HCOMPRESS_1"), "by HCOMPRESS_1; only"),
     "gzip.fits": (lambda p: p.write_bytes(b"\x1f\x8b" + bytes(99)), "packed with gzip"),
     "text.fits": (lambda p: p.write_text("No image"), "no FITS file"),
     "nul\0.fits": (lambda p: None, "null character"),
