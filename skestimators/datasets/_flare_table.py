@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import validate_params
 
 from skestimators.datasets._lines import read_lines
 from skestimators.utils._paths import resolve_inside
-from skestimators.utils._regions import region_numbers
+from skestimators.utils._regions import frame_region, region_numbers
 
 _SIZE = re.compile(r"([ABCMX])(\d+(?:\.\d*)?|\.\d+)")
 # Of the peak flux in soft X-rays, in W/m^2.
@@ -47,7 +47,10 @@ def read_flare_table(csv, root=None, *, min_flare=None):
     - columns `filename` and `class`, 0 or 1, with these names in the first line. Other
       columns are left out;
     - the label files of the AR-flares data set [1]_: lines `name,flareSize`, with the
-      size of the largest flare that follows, such as `M1.0`, or 0 for none.
+      size of the largest flare that follows, such as `M1.0`, or 0 for none. Names
+      there have no folder, but the images lie in one for each region:
+      `1069_hmi.M_720s.20100505_000000_TAI.1.magnetogram_224.png` becomes
+      `1069/1069_hmi...`.
 
     Parameters
     ----------
@@ -171,7 +174,8 @@ def _read_rows(csv):
     rows.extend(records)
     if not rows:
         raise ValueError(f"{csv}: no rows below the names of the columns.")
-    return [_make_row(csv, *row, columns, places) for row in rows], headed
+    rows = [_make_row(csv, *row, columns, places) for row in rows]
+    return rows if headed else [_in_folder(row) for row in rows], headed
 
 
 def _read_records(csv):
@@ -210,6 +214,12 @@ def _make_row(csv, line, fields, columns, places):
     if not name:
         raise ValueError(f"{csv}, line {line}: the name of the file is empty.")
     return _Row(line, name, value)
+
+
+def _in_folder(row):
+    """Put the folder of its region before a name that has none."""
+    region = frame_region(row.name)
+    return row if region is None else row._replace(name=f"{region}/{row.name}")
 
 
 def _parse_class(text):

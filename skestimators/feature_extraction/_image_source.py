@@ -1,6 +1,5 @@
 """Images to be embedded: those in files, and those in an array."""
 
-import warnings
 from hashlib import blake2b
 
 import numpy as np
@@ -8,6 +7,7 @@ from sklearn.utils.validation import validate_data
 
 from skestimators.preprocessing import MagnetogramReader
 from skestimators.preprocessing._image_files import digest_files, stream_images
+from skestimators.preprocessing._unreadable import complain
 from skestimators.utils._strings import validate_strings
 
 # What is left of fewer pixels after five poolings is nothing.
@@ -53,13 +53,18 @@ class ImageFiles:
         """Yield rows, images and reasons, as `stream_images` does."""
         return stream_images(self.paths, batches, self.reading, self.reader.n_jobs)
 
-    def tell(self, reasons):
+    def lines(self, reasons):
+        """Return row, path and reason of images that cannot be read."""
+        return [(row, self.paths[row], reasons[row]) for row in sorted(reasons)]
+
+    def tell(self, reasons, consequence):
         """Warn of images that cannot be read, or raise an error, as the reader says."""
-        if reasons:
-            unreadable = [
-                (row, self.paths[row], reasons[row]) for row in sorted(reasons)
-            ]
-            self.reader._complain(unreadable, len(self))
+        complain(
+            self.lines(reasons),
+            len(self),
+            on_unreadable=self.reader.on_unreadable,
+            consequence=consequence,
+        )
 
 
 class ImageArray:
@@ -105,15 +110,18 @@ class ImageArray:
             images[missing] = np.nan
             yield rows, images, ["it holds NaN" if m else None for m in missing]
 
-    def tell(self, reasons):
-        """Warn of images that hold NaN."""
-        if reasons:
-            warnings.warn(
-                f"{len(reasons)} of {len(self)} images hold NaN, the first in row "
-                f"{min(reasons)}; they count as unreadable.",
-                UserWarning,
-                stacklevel=3,
-            )
+    def lines(self, reasons):
+        """Return row, None and reason of images that cannot be used."""
+        return [(row, None, reasons[row]) for row in sorted(reasons)]
+
+    def tell(self, reasons, consequence):
+        """Warn of images that cannot be used."""
+        complain(
+            self.lines(reasons),
+            len(self),
+            on_unreadable="warn",
+            consequence=consequence,
+        )
 
 
 def image_source(estimator, X, reader, *, reset, any_size=False):
@@ -147,11 +155,13 @@ def image_source(estimator, X, reader, *, reset, any_size=False):
     ValueError
         If `X` is none of the two, or the images are of another size.
     """
+    if isinstance(X, list | tuple) and X and getattr(X[0], "ndim", 0) > 1:
+        X = np.stack(X)
     if getattr(X, "ndim", 1) > 2 and X.dtype.kind in "buif":
         source = ImageArray(_check_images(estimator, X, reset))
     else:
         reader = MagnetogramReader() if reader is None else reader
-        paths = validate_strings(estimator, X, reset=reset)
+        paths = validate_strings(estimator, X, reset=reset, paths=True)
         source = ImageFiles(paths, reader, estimator)
     size = tuple(source.size)
     if not any_size and size != (224, 224):

@@ -1,7 +1,6 @@
 """Features of images by VGG16."""
 
 import os
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -22,6 +21,7 @@ from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
 from skestimators.utils._seeding import draw_seed
+from skestimators.utils._warnings import warn_user
 
 # Number of layers that each output comes after; "avg_pool" and "flatten" share theirs.
 _DEPTHS = {"avg_pool": 13, "flatten": 13, "fc1": 14, "fc2": 15}
@@ -215,11 +215,9 @@ class VGGEmbedder(
             self.seed_ = None
             if self.weights == "random":
                 self.seed_ = draw_seed(self.random_state)
-                warnings.warn(
+                warn_user(
                     "VGGEmbedder(weights='random') embeds with an untrained network: "
-                    "its features carry far less than those of the real weights.",
-                    UserWarning,
-                    stacklevel=3,
+                    "its features carry far less than those of the real weights."
                 )
             self._n_features_out = int(
                 np.prod(self._engine().output_shape(source.size))
@@ -277,7 +275,7 @@ class VGGEmbedder(
             finished(), total=len(source), description="Embedding", verbose=self.verbose
         ):
             pass
-        source.tell(reasons)
+        source.tell(reasons, "Their rows are NaN.")
         return vectors
 
     def _source(self, X, reset):

@@ -116,33 +116,40 @@ def _refusal(path, reason):
 
 def _find_layers(file, h5py):
     """Return the two data sets of each layer, by its name."""
-    if "layers" in file:
+    children = _children(file, h5py)
+    if "layers" in children:
         # Files of keras 3 number the layers of a kind in their order.
-        found = {}
-        for key in file["layers"]:
-            kind = re.fullmatch(r"(conv2d|dense)(?:_(\d+))?", key)
-            if kind:
-                first = N_CONVOLUTIONS if kind[1] == "dense" else 0
-                found[first + int(kind[2] or 0)] = file["layers"][key]
-        groups = {NAMES[i]: found[i] for i in found if i < len(NAMES)}
+        groups = {}
+        for key, group in _children(children["layers"], h5py).items():
+            kind = re.fullmatch(r"(conv2d|dense)(?:_(\d{1,3}))?", key)
+            first = N_CONVOLUTIONS if kind and kind[1] == "dense" else 0
+            number = first + int(kind[2] or 0) if kind else len(NAMES)
+            if number < len(NAMES):
+                groups[NAMES[number]] = group
     else:
-        layers = file.get("model_weights", file)
-        groups = {name: layers[name] for name in NAMES if name in layers}
-    return {name: _datasets(group, h5py) for name, group in groups.items()}
+        groups = _children(children.get("model_weights", file), h5py)
+    return {name: list(_datasets(group, h5py)) for name, group in groups.items()}
 
 
-def _datasets(group, h5py):
-    """Return the data sets in a group, other files that it may point to left out."""
-    found = []
+def _children(group, h5py):
+    """Return what lies in a group by its name, without what it only points to."""
+    if not isinstance(group, h5py.Group):
+        return {}
+    return {
+        name: group[name]
+        for name in group
+        if isinstance(group.get(name, getlink=True), h5py.HardLink)
+    }
 
-    def visit(name):
-        link = group.get(name, getlink=True)
-        item = group[name] if isinstance(link, h5py.HardLink) else None
-        if isinstance(item, h5py.Dataset) and not (item.external or item.is_virtual):
-            found.append(item)
 
-    group.visit(visit)
-    return found
+def _datasets(item, h5py, depth=3):
+    """Yield the data sets in a group and in groups in it, which may hold themselves."""
+    if isinstance(item, h5py.Dataset):
+        if not (item.external or item.is_virtual):
+            yield item
+    elif depth:
+        for child in _children(item, h5py).values():
+            yield from _datasets(child, h5py, depth - 1)
 
 
 def _read_layer(path, name, datasets):

@@ -1,32 +1,31 @@
 """What `VGGFlareClassifier` does behind its face: features, training, prediction."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skestimators.feature_extraction._image_source import ImageFiles, image_source
+from skestimators.preprocessing._unreadable import unreadable_table
 from skestimators.utils._callbacks import fit_task
-from skestimators.utils._classes import find_classes, weigh_classes
+from skestimators.utils._classes import check_labels, find_classes, weigh_classes
 from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
 from skestimators.utils._regions import has_region, region_numbers
 from skestimators.utils._row_file import RowFile
 from skestimators.utils._seeding import draw_seed, torch_seed
-from skestimators.utils._validation import (
-    check_finite_target,
-    check_groups,
-    drop_weightless,
-)
+from skestimators.utils._validation import check_groups, drop_weightless
 from skestimators.utils._validation_split import split_validation
+from skestimators.utils._warnings import warn_user
 
 # Images that go through the frozen layers at once, which the result does not depend on.
 _BATCH_SIZE = 16
-_COLUMNS = ["row", "path", "reason"]
+_PASS_GROUPS = (
+    "Pass groups to say which images belong together, or early_stopping=False to hold "
+    "none out."
+)
 
 
 class FlareForecaster(CallbackSupportMixin, BaseEstimator):
@@ -47,6 +46,7 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         factor = weigh_classes(self.class_weight, counting, labels)
         labels = np.searchsorted(self.classes_, labels)
         self._set_up()
+        # For its errors, before the long work.
         parts = self._split(labels, groups)
         with (
             fit_task(
@@ -59,9 +59,11 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
             torch_seed(self._seed),
             RowFile(len(rows), self._engine().output_shape(source.size)) as features,
         ):
-            reasons = self._store_features(source.take(rows), features)
-            self.unreadable_ = _report(source, rows, reasons)
-            parts = [_without(part, reasons) for part in parts]
+            readable = self._store_features(source, rows, features)
+            if len(readable) < len(rows):
+                self._check_readable(labels, readable)
+                groups = None if groups is None else groups[readable]
+                parts = [readable[p] for p in self._split(labels[readable], groups)]
             self.class_prior_ = np.bincount(
                 labels[parts[0]], counting[parts[0]], minlength=len(self.classes_)
             )
@@ -71,17 +73,31 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
 
     def _check_beside(self, source, y, sample_weight, groups):
         """Check target, weight and groups."""
-        check_finite_target(y)
-        y = column_or_1d(y, warn=True)
+        y = check_labels(self, y)
         check_consistent_length(y, np.arange(len(source)))
         weight = _check_sample_weight(
             sample_weight, y, dtype=np.float32, ensure_non_negative=True
         )
         if groups is not None:
             groups = check_groups(groups, len(y))
-        elif isinstance(source, ImageFiles) and any(map(has_region, source.paths)):
-            groups = region_numbers(source.paths, caller=self, name="X")
+        elif self.early_stopping and isinstance(source, ImageFiles):
+            groups = self._regions(source.paths)
         return y, weight, groups
+
+    def _regions(self, paths):
+        """Return the regions that paths name, None if none does."""
+        if not any(map(has_region, paths)):
+            return None
+        try:
+            regions = region_numbers(paths, caller=self, name="X")
+        except ValueError as error:
+            raise ValueError(f"{error} {_PASS_GROUPS}") from error
+        if len(np.unique(regions)) < 2:
+            raise ValueError(
+                f"By their paths, all images are of region {regions[0]}, of which some "
+                f"cannot be held out. {_PASS_GROUPS}"
+            )
+        return regions
 
     def _set_up(self):
         """Find device and seeds."""
@@ -92,11 +108,9 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         self.seed_ = None
         if self.weights == "random":
             self.seed_ = seed
-            warnings.warn(
+            warn_user(
                 "VGGFlareClassifier(weights='random') builds on an untrained network: "
-                "its features carry far less than those of the real weights.",
-                UserWarning,
-                stacklevel=5,
+                "its features carry far less than those of the real weights."
             )
 
     def _split(self, labels, groups):
@@ -150,14 +164,27 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         ):
             yield parts.pop()
 
-    def _store_features(self, source, features):
-        """Write what the frozen layers make of images; return why some are missing."""
+    def _store_features(self, source, rows, features):
+        """Write what the frozen layers make of images; return which can be read."""
         reasons = {}
-        for rows, values, why in self._stream(source):
-            features[rows] = values
-            reasons.update(_not_none(rows, why))
-        source.tell(reasons)
-        return reasons
+        for numbers, values, why in self._stream(source.take(rows)):
+            features[numbers] = values
+            reasons.update(_not_none(numbers, why))
+        readable = np.setdiff1d(np.arange(len(rows)), list(reasons))
+        reasons = {int(rows[i]): reason for i, reason in reasons.items()}
+        self.unreadable_ = unreadable_table(source.lines(reasons))
+        source.tell(reasons, "They are left out; `unreadable_` lists all of them.")
+        return readable
+
+    def _check_readable(self, labels, readable):
+        """Check that of each class there is an image left."""
+        lost = np.setdiff1d(labels, labels[readable])
+        if len(lost):
+            label = self.classes_.tolist()[lost[0]]
+            raise ValueError(
+                f"None of the images of class {label!r} can be read. The first of all "
+                f"that cannot: {self.unreadable_['reason'].iloc[0]}."
+            )
 
     def _train(self, features, targets, parts, task):
         """Train the layers after them."""
@@ -211,8 +238,9 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         source = image_source(self, X, self.reader, reset=False)
         if fingerprint(self._frozen()) != self._frozen_digest:
             raise ValueError(
-                f"weights={str(self.weights)!r} holds other weights now than in fit. "
-                "Fit again, or bring the file back."
+                f"weights={str(self.weights)!r} and trainable_layers="
+                f"{self.trainable_layers} are not the frozen layers that fit used: a "
+                "parameter or the file has changed. Fit again, or undo the change."
             )
         # What is known of an image that cannot be read.
         proba = np.tile(self.class_prior_, (len(source), 1))
@@ -224,7 +252,7 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
             if readable.any():
                 proba[rows[readable]] = predict_proba(self.network_, features[readable])
             reasons.update(missing)
-        source.tell(reasons)
+        source.tell(reasons, "They are predicted to be as likely as `class_prior_`.")
         return proba
 
     def __sklearn_is_fitted__(self):
@@ -241,26 +269,3 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
 def _not_none(rows, reasons):
     pairs = zip(rows.tolist(), reasons, strict=True)
     return {row: reason for row, reason in pairs if reason is not None}
-
-
-def _report(source, rows, reasons):
-    """Return a table of what could not be read, as `MagnetogramReader.report` does."""
-    import pandas as pd
-
-    paths = getattr(source, "paths", None)
-    lines = [
-        (int(rows[i]), None if paths is None else paths[rows[i]], reasons[i])
-        for i in sorted(reasons)
-    ]
-    return pd.DataFrame(lines, columns=_COLUMNS)
-
-
-def _without(rows, reasons):
-    """Leave out rows that could not be read."""
-    left = rows[~np.isin(rows, list(reasons))]
-    if not len(left):
-        raise ValueError(
-            f"None of {len(rows)} images to train on or to hold out can be read; the "
-            "first because " + reasons[int(rows[0])] + "."
-        )
-    return left

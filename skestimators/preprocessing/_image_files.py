@@ -18,6 +18,9 @@ from skestimators.preprocessing._png_images import decode_png
 from skestimators.preprocessing._resizing import resize_image
 from skestimators.utils._read_ahead import read_ahead
 
+# In gauss, far beyond any on the Sun.
+_STRONGEST_FIELD = 1e6
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -75,12 +78,19 @@ def read_image(path, reading):
 
 
 def _without_nan(field, nan):
-    if np.isfinite(field.sum(dtype=np.float64)):
+    strongest = np.abs(field).max()
+    if strongest <= _STRONGEST_FIELD:
         return field
     n_infinite = np.count_nonzero(np.isinf(field))
     if n_infinite:
         raise UnreadableImageError(f"{n_infinite} of its pixels are infinite")
     missing = np.isnan(field)
+    strongest = np.nanmax(np.abs(field)) if not missing.all() else 0
+    if strongest > _STRONGEST_FIELD:
+        raise UnreadableImageError(
+            f"its field reaches {strongest:.3g} gauss, as none on the Sun; does a "
+            "number stand for missing pixels?"
+        )
     n_missing = np.count_nonzero(missing)
     if n_missing == field.size:
         raise UnreadableImageError("all of its pixels are NaN")

@@ -1,7 +1,6 @@
 """From files of magnetograms to images for a network."""
 
 import os
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skestimators.preprocessing._image_files import Reading, stream_images
+from skestimators.preprocessing._unreadable import complain, unreadable_table
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
@@ -19,7 +19,6 @@ from skestimators.utils._strings import validate_strings
 from skestimators.utils._validation import check_layer_sizes
 
 _BATCH = 64
-_N_NAMED = 5
 
 
 class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -192,11 +191,15 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             cannot be read; the message names the first few and says why.
         """
         check_is_fitted(self)
-        paths = validate_strings(self, X, reset=False)
+        paths = self._paths(X, reset=False)
         images = np.empty((len(paths), *self.size, 3), dtype=np.float32)
         unreadable = self._read(paths, images)
-        if unreadable:
-            self._complain(unreadable, len(paths))
+        complain(
+            unreadable,
+            len(paths),
+            on_unreadable=self.on_unreadable,
+            consequence="Their rows are NaN; report(X) lists all of them.",
+        )
         return images
 
     def report(self, X):
@@ -213,15 +216,11 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             One line for each file that cannot be read: its `"row"` in `X`, counted from
             0, its `"path"` and the `"reason"`.
         """
-        import pandas as pd
-
         check_is_fitted(self)
-        paths = validate_strings(self, X, reset=False)
-        # As objects, as pandas' strings cannot hold every name that a file may have.
-        report = pd.DataFrame(
-            self._read(paths), columns=["row", "path", "reason"], dtype=object
-        )
-        return report.astype({"row": np.int64})
+        return unreadable_table(self._read(self._paths(X, reset=False)))
+
+    def _paths(self, X, *, reset):
+        return validate_strings(self, X, reset=reset, paths=True)
 
     def _read(self, paths, images=None):
         """Read files, into an array if one is given; return those that cannot be."""
@@ -246,21 +245,6 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ):
             pass
         return unreadable
-
-    def _complain(self, unreadable, n_paths):
-        """Warn of files that cannot be read, or raise an error."""
-        named = [f"row {r} ({p!r}): {reason}" for r, p, reason in unreadable[:_N_NAMED]]
-        if len(unreadable) > _N_NAMED:
-            named.append(f"and {len(unreadable) - _N_NAMED} more")
-        count = f"{len(unreadable)} of {n_paths} image files cannot be read"
-        listed = "; ".join(named)
-        if self.on_unreadable == "error":
-            raise ValueError(f"{count}: {listed}. report(X) lists all of them.")
-        warnings.warn(
-            f"{count}, their rows are NaN: {listed}. report(X) lists all of them.",
-            UserWarning,
-            stacklevel=4,
-        )
 
     def _reading(self, caller=None):
         """Return how files are read, after checking that they can be."""

@@ -19,7 +19,8 @@ def active_region_groups(paths):
     -------
     groups : ndarray of shape (n_samples,) and dtype int64
         The HARP number in the file name of a SHARP cutout,
-        `hmi.sharp_*.<HARP>.<time>*`; for other files the nearest folder whose name is a
+        `hmi.sharp_*.<HARP>.<time>*`, or the number that a frame of AR-flares begins
+        with, `<number>_hmi.*`; for other files the nearest folder whose name is a
         number of up to six digits, such as `11158`, `AR11158`, `NOAA_11158` or
         `HARP377`.
 

@@ -1,8 +1,49 @@
 """Class labels as numbers, and what classes weigh."""
 
 import numpy as np
+from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
+
+from skestimators.utils._validation import check_finite_target
+
+
+def check_labels(estimator, y):
+    """Check that there is one label a row, and none is missing.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        What error messages name.
+
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is None, NaN or infinite; the message names its row.
+    """
+    import pandas as pd
+
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+    check_finite_target(y)
+    y = column_or_1d(y, warn=True)
+    if (missing := pd.isna(y)).any():
+        raise ValueError(
+            f"y has no label (None or NaN) in row {int(np.argmax(missing))} (counted "
+            "from 0). Leave out rows without a target."
+        )
+    return y
 
 
 def find_classes(estimator, y):

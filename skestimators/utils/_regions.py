@@ -8,6 +8,8 @@ from skestimators.utils._strings import check_strings
 
 # HMI's cutouts, and MDI's before them: series, number, time.
 _CUTOUT = re.compile(r"(hmi\.sharp|mdi\.smarp)_\w+\.(\d{1,6})\.\d{8}_\d{6}", re.I)
+# The images of AR-flares, by NOAA's number: 1069_hmi.M_720s.20100505_000000_TAI.1....
+_FRAME = re.compile(r"(\d{3,6})_(?:hmi|mdi)\.", re.I)
 # A number of eight digits is a date, not a region.
 _FOLDER = re.compile(r"(?:(NOAA|(?:NOAA[ _-]?)?AR|S?HARP)[ _.-]?)?(\d{1,6})", re.I)
 _HINT = (
@@ -37,8 +39,9 @@ def region_numbers(paths, *, caller="region_numbers", name="paths", locate=None)
     Returns
     -------
     regions : ndarray of shape (n_samples,) and dtype int64
-        The HARP number in the file name of a SHARP cutout; otherwise the nearest folder
-        whose name is a number of up to six digits, with or without AR, NOAA or HARP.
+        The HARP number in the file name of a SHARP cutout, or the number before `_hmi`
+        or `_mdi` in that of a frame of AR-flares; otherwise the nearest folder whose
+        name is a number of up to six digits, with or without AR, NOAA or HARP.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def region_numbers(paths, *, caller="region_numbers", name="paths", locate=None)
         If a path has no such number, or some numbers are NOAA's, some HARP's and some
         of unknown origin: the same region has another number in each.
     """
-    strings = check_strings(paths, caller=caller, name=name)
+    strings = check_strings(paths, caller=caller, name=name, paths=True)
     locate = locate or (lambda row: f"row {row} of {name}")
     regions = np.empty(len(strings), dtype=np.int64)
     first = {}
@@ -71,6 +74,12 @@ def has_region(path):
     return _find_region(path)[1] is not None
 
 
+def frame_region(name):
+    """Return the digits of the region in the name of a frame of AR-flares, or None."""
+    frame = _FRAME.match(name)
+    return frame and frame[1]
+
+
 def _find_region(path):
     """Return what kind of number a path has, and its digits, or None twice."""
     # Tables written on Windows are read elsewhere, too.
@@ -78,10 +87,12 @@ def _find_region(path):
     if cutout := _CUTOUT.search(file):
         mission = "a SMARP" if cutout[1].lower().startswith("mdi") else "a HARP"
         return f"{mission} number", cutout[2]
+    if frame := frame_region(file):
+        return "a plain number", frame
     for folder in reversed(folders):
         if found := _FOLDER.fullmatch(folder):
             prefix = (found[1] or "").upper()
             if not prefix:
-                return "a folder that is a plain number", found[2]
+                return "a plain number", found[2]
             return ("a HARP number" if "HARP" in prefix else "a NOAA number"), found[2]
     return None, None

@@ -1,10 +1,12 @@
 """Validation of a column of strings: mutant codes, sequences, paths."""
 
+import os
+
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 
-def check_strings(X, *, caller, name="X"):
+def check_strings(X, *, caller, name="X", paths=False):
     """Check that `X` is one column of strings.
 
     Parameters
@@ -17,6 +19,9 @@ def check_strings(X, *, caller, name="X"):
 
     name : str, default="X"
         What error messages call `X`.
+
+    paths : bool, default=False
+        Whether the strings are paths, so that `pathlib.Path` will do as well.
 
     Returns
     -------
@@ -50,6 +55,8 @@ def check_strings(X, *, caller, name="X"):
         return array
     strings = np.empty(len(array), dtype=object)
     for row, value in enumerate(array):
+        if paths and isinstance(value, os.PathLike):
+            value = os.fspath(value)
         if not isinstance(value, str):
             raise ValueError(
                 f"{who} takes strings, but row {row} of {name} is {value!r}, of type "
@@ -59,7 +66,7 @@ def check_strings(X, *, caller, name="X"):
     return strings
 
 
-def validate_strings(estimator, X, *, reset):
+def validate_strings(estimator, X, *, reset, paths=False):
     """Do for a column of strings what `validate_data` does for numbers.
 
     Parameters
@@ -74,12 +81,15 @@ def validate_strings(estimator, X, *, reset):
     reset : bool
         True in `fit`, False in every other method.
 
+    paths : bool, default=False
+        As for `check_strings`.
+
     Returns
     -------
     strings : ndarray of shape (n_samples,) and dtype object
         As `check_strings` returns it.
     """
-    strings = check_strings(X, caller=estimator)
+    strings = check_strings(X, caller=estimator, paths=paths)
     # One-dimensional input has no feature names, but it is one feature all the same.
     columns = X if getattr(X, "ndim", 1) == 2 else strings[:, None]
     validate_data(estimator, columns, reset=reset, skip_check_array=True)

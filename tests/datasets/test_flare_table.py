@@ -165,3 +165,13 @@ def test_classes_have_no_smallest_flare(write):
 def test_groups_are_those_of_the_public_function(write):
     table = read_flare_table(write(SIZES), "images")
     np.testing.assert_array_equal(table.groups, active_region_groups(table.paths))
+
+
+def test_label_files_of_ar_flares_leave_out_the_folder(tmp_path):
+    frame = "{}_hmi.M_720s.20100505_000000_TAI.1.magnetogram_224.png"
+    path = tmp_path / "C1.0_24hr_224_png_Labels.txt"
+    path.write_text(f"{frame.format('1069')},C1.0\n{frame.format('1079')},0\n")
+    table = read_flare_table(path, root=tmp_path)
+    assert table.groups.tolist() == [1069, 1079]
+    assert table.paths[0] == str(tmp_path / "1069" / frame.format("1069"))
+    np.testing.assert_array_equal(active_region_groups(table.paths), table.groups)

@@ -136,7 +136,9 @@ def test_unreadable_file_is_an_error_if_asked_for(paths):
 def test_image_with_nan_is_a_row_of_nan(paths):
     images = SMALL.fit(paths).transform(paths[:3])
     images[1, 0, 0, 0] = np.nan
-    with pytest.warns(UserWarning, match="1 of 3 images hold NaN, the first in row 1"):
+    with pytest.warns(
+        UserWarning, match="1 of 3 images cannot be read: row 1: it holds NaN"
+    ):
         features = make_embedder().fit_transform(images)
     assert np.isnan(features).all(axis=1).tolist() == [False, True, False]
 

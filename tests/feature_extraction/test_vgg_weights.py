@@ -140,6 +140,31 @@ def test_wrong_weights_are_refused_by_name(change, layers, tmp_path):
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        h5py.ExternalLink("other.h5", "/block1_conv1"),
+        h5py.SoftLink("/nowhere"),
+        h5py.SoftLink("/block1_conv1"),
+        np.zeros(4),
+    ],
+    ids=["external", "dangling", "circle", "array"],
+)
+def test_links_to_layers_are_not_followed(item, layers, tmp_path):
+    write_legacy(tmp_path / "other.h5", layers)
+    path = write_legacy(tmp_path / "vgg.h5", layers)
+    with h5py.File(path, "r+") as file:
+        del file["block1_conv1"]
+        file["block1_conv1"] = item
+    with pytest.raises(ValueError, match="does not hold the weights of VGG16"):
+        _embed(path)
+    for name in ("layers", "model_weights"):
+        with h5py.File(path, "w") as file:
+            file[name] = item
+        with pytest.raises(ValueError, match="no layer block1_conv1"):
+            _embed(path)
+
+
 def test_file_without_a_layer_is_refused(layers, tmp_path):
     path = write_keras_3(tmp_path / "vgg.weights.h5", layers[:-1])
     with pytest.raises(ValueError, match="no layer block5_conv3"):

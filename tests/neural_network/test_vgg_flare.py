@@ -1,0 +1,138 @@
+"""VGGFlareClassifier: what it does about images and labels that it cannot use."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skestimators import VGGFlareClassifier
+from skestimators.feature_extraction._vgg_engine import Engine
+from skestimators.neural_network._vgg_flare_network import n_stored_layers, skill
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    """Twelve images of six regions, and a network that sees their mean only."""
+
+    def run(engine, images):
+        features = np.zeros((len(images), *engine.output_shape((224, 224))), np.float32)
+        features.reshape(len(images), -1)[:, 0] = images.mean((1, 2, 3)) / 100
+        return features
+
+    monkeypatch.setattr(Engine, "_run", run)
+    paths = []
+    for number in range(12):
+        folder = tmp_path / f"{11000 + number // 2}"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{number}.png"
+        pixels = np.full((224, 224), 20 * number, dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        paths.append(str(path))
+    return paths
+
+
+Y = np.repeat([0, 1, 0, 1, 0, 1], 2)
+
+
+def make_classifier(**params):
+    return VGGFlareClassifier("random", random_state=0, **params)
+
+
+def test_class_without_a_readable_image_is_an_error(paths):
+    broken = np.where(Y, paths, "none.png")
+    with (
+        pytest.raises(ValueError, match="None of the images of class 0 can be read"),
+        pytest.warns(UserWarning, match="6 of 12 image files cannot be read"),
+    ):
+        make_classifier(early_stopping=False).fit(broken, Y)
+
+
+def test_what_is_held_out_is_chosen_among_the_readable(paths):
+    broken = list(paths)
+    classifier = make_classifier(validation_fraction=0.4)
+    for row in range(8):
+        broken[row] = f"{paths[row]}.none.png"
+        with pytest.warns(UserWarning, match=f"{row + 1} of 12 .* left out"):
+            classifier.fit(broken, Y)
+        assert list(classifier.unreadable_["row"]) == list(range(row + 1))
+        assert len(classifier.history_["valid_tss"]) == classifier.n_iter_
+
+
+def test_unreadable_image_gets_the_shares_of_the_classes(paths):
+    classifier = make_classifier(early_stopping=False).fit(paths, Y, np.where(Y, 3, 1))
+    with pytest.warns(UserWarning, match=r"none\.png.*as likely as `class_prior_`"):
+        proba = classifier.predict_proba([*paths[:2], "none.png"])
+    np.testing.assert_allclose(proba[2], [0.25, 0.75])
+    np.testing.assert_array_equal(proba[:2], classifier.predict_proba(paths[:2]))
+
+
+def test_warnings_point_to_the_line_of_the_user(paths):
+    with pytest.warns(UserWarning, match=r"\(weights='random'\)|cannot") as caught:
+        make_classifier(early_stopping=False).fit([*paths, "none.png"], [*Y, 0])
+    assert len(caught) == 2
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed"),
+        ([*Y[:-1], np.nan], "NaN, first in row 11"),
+        ([*["quiet"] * 11, None], r"no label .* in row 11"),
+        (np.zeros(12), "one class"),
+        (Y[:-1], "inconsistent"),
+        (np.linspace(0, 1, 12), "Unknown label type"),
+        (np.eye(12), "1d array"),
+    ],
+)
+def test_bad_labels_are_named(y, message, paths):
+    with pytest.raises(ValueError, match=message):
+        make_classifier().fit(paths, y)
+
+
+def test_regions_by_path_are_not_forced_on_the_user(paths):
+    one_region, y = paths[:2], [0, 1]
+    with pytest.raises(ValueError, match=r"all images are of region 11000.*groups"):
+        make_classifier(validation_fraction=0.5).fit(one_region, y)
+    with pytest.raises(ValueError, match=r"no region in 'a\.png'.*groups"):
+        make_classifier().fit([*paths, "a.png"], [*Y, 1])
+    make_classifier(early_stopping=False).fit(one_region, y)
+    four = [path for path in paths[:2] for _ in range(2)]
+    classifier = make_classifier(validation_fraction=0.5)
+    classifier.fit(four, [0, 0, 1, 1], groups=[1, 2, 3, 4])
+    assert not np.isnan(classifier.history_["valid_tss"]).any()
+
+
+def test_best_epoch_is_that_of_the_highest_skill(paths):
+    classifier = make_classifier(
+        max_epochs=30, n_iter_no_change=30, learning_rate=0.3, validation_fraction=0.4
+    ).fit(paths, Y)
+    tss = np.array(classifier.history_["valid_tss"])
+    assert tss.max() > tss.min()
+    # The same run, ended after the best epoch, of which the last counts among equals
+    # with the smallest loss.
+    loss = np.array(classifier.history_["valid_loss"])
+    best = min(np.flatnonzero(tss == tss.max()), key=lambda epoch: loss[epoch])
+    shorter = make_classifier(
+        max_epochs=int(best) + 1, learning_rate=0.3, validation_fraction=0.4
+    ).fit(paths, Y)
+    np.testing.assert_array_equal(
+        classifier.predict_proba(paths), shorter.predict_proba(paths)
+    )
+
+
+def test_skill_is_pooled_over_batches_and_weighted():
+    import torch
+
+    y = torch.tensor([0, 0, 1, 1])
+    logits = torch.tensor([[2.0, 0], [0, 2], [0, 2], [2, 0]])
+    weight = torch.tensor([1.0, 1.0, 3.0, 1.0])
+    halves = [slice(0, 1), slice(1, 4)]
+    targets = [(y[half], weight[half], weight[half]) for half in halves]
+    # Sensitivity 3/4, specificity 1/2.
+    assert skill([logits[half] for half in halves], targets) == pytest.approx(0.25)
+    assert np.isnan(skill([logits[:2]], [(y[:2], weight[:2], weight[:2])]))
+
+
+def test_what_is_stored_is_never_larger_than_the_image():
+    stored = [n_stored_layers(k) for k in range(1, 17)]
+    assert stored == [15, 14, 13, 12, 11, 10] + 10 * [0]
