@@ -2,11 +2,15 @@
 
 Run on its own, for instance::
 
-    python examples/benchmarks/bench_flares.py --part fit --dtypes bfloat16
+    python examples/benchmarks/bench_flares.py --part keras --dtypes float32
+    python examples/benchmarks/bench_flares.py --part fit
 
-Parts: `fit` (5 epochs on 256 simulated images in PNG files; then a second fit, on the
-features stored by the first), `grid` (a grid of 12 candidates). Each takes three to
-four minutes on two cores.
+Parts: `keras` (the straightforward way: 5 epochs on 256 simulated images in PNG files),
+`fold` (the same on two thirds, and prediction for the rest), `fit` (ours: a first fit,
+and second ones on the features stored by it), `grid` (ours: a grid of 12 candidates).
+Those of keras take one to four minutes on two cores, those of ours one. The seconds of
+keras are kept in the file `--times`, which the other parts compare with: run all on the
+same machine, one after another.
 
 The straightforward way is keras.applications' VGG16 with a softmax over two classes for
 its last layer, all others not trainable, and `model.fit` on a `tf.data` pipeline that
@@ -18,6 +22,7 @@ and not in that of keras.
 """
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -48,6 +53,7 @@ GRID = {
     "batch_size": [32, 64],
 }
 N_FOLDS = 3
+DTYPES = ["float32", "bfloat16"]
 
 
 def time_keras(images, weights, dtype, test=None):
@@ -102,72 +108,89 @@ def time_grid(images, weights, dtype, store):
     ]
 
 
-def bench_fit(args, folder):
-    """One fit of each, then a second of ours in the same and in a new process."""
+def prepare(args, folder):
+    """Return the images, and the file of the weights."""
     weights = folder / "random.weights.h5"
     apart(write_weights, weights)
-    images = simulate(folder / "images", args.regions, 4)
-    n = len(images[0])
-    print_title(f"fit: {n} images, {EPOCHS} epochs, a quarter held out")
-    print(
-        f"{'':>34} {'s':>7} {'keras float32 /':>16} {'same type /':>12}  TSS held out"
+    return simulate(folder / "images", args.regions, 4), weights
+
+
+def recall(args):
+    """Return the seconds of keras that were measured before."""
+    return json.loads(args.times.read_text()) if args.times.is_file() else {}
+
+
+def bench_keras(args, folder):
+    """Time the fit that ours is compared with."""
+    images, weights = prepare(args, folder)
+    print_title(f"keras: {len(images[0])} images, {EPOCHS} epochs, a quarter held out")
+    for dtype in args.dtypes:
+        seconds, skills = apart(time_keras, images, weights, dtype)
+        print(f"{dtype:>10} {seconds:7.1f} s, {show_skills(skills)}", flush=True)
+        args.times.write_text(json.dumps(recall(args) | {dtype: seconds}))
+
+
+def bench_fold(args, folder):
+    """Time the fit in a fold of a grid, and the prediction for the rest."""
+    images, weights = prepare(args, folder)
+    train, test = next(GroupKFold(N_FOLDS).split(*images))
+    fold = [column[train] for column in images]
+    print_title(
+        f"keras: a fold of {len(train)} images, {EPOCHS} epochs, a quarter held out, "
+        f"prediction for {len(test)}"
     )
-    seconds = {}
+    seconds, _ = apart(time_keras, fold, weights, "float32", images[0][test])
+    print(f"{'float32':>10} {seconds:7.1f} s", flush=True)
+    args.times.write_text(json.dumps(recall(args) | {"fold": seconds}))
 
-    def show(name, dtype, found, skills):
-        ratios = [
-            f"{seconds[key] / found:.1f}" if key in seconds else "-"
-            for key in ("float32", dtype)
-        ]
-        skills = " ".join(f"{skill:.2f}" for skill in skills)
-        print(
-            f"{name + ', ' + dtype:>34} {found:7.2f} {ratios[0]:>16} {ratios[1]:>12}  "
-            f"{skills}",
-            flush=True,
-        )
 
-    for dtype in args.keras_dtypes:
-        seconds[dtype], skills = apart(time_keras, images, weights, dtype)
-        show("keras", dtype, seconds[dtype], skills)
+def show_skills(skills):
+    return "TSS held out " + " ".join(f"{skill:.2f}" for skill in skills)
+
+
+def bench_fit(args, folder):
+    """Time a fit, a second one, and one in a new process."""
+    images, weights = prepare(args, folder)
+    keras = recall(args)
+    print_title(f"ours: {len(images[0])} images, {EPOCHS} epochs, a quarter held out")
+    print(f"{'':>28} {'s':>7} {'keras float32 /':>16} {'keras bfloat16 /':>17}")
     for dtype in args.dtypes:
         store = folder / f"{dtype}.store"
         (first, second), skills = apart(time_ours, images, weights, dtype, store)
-        show("ours, first", dtype, first, skills)
-        show("second", dtype, second, skills)
-        (again, _), skills = apart(time_ours, images, weights, dtype, store)
-        show("in a new process", dtype, again, skills)
+        (again, _), _ = apart(time_ours, images, weights, dtype, store)
+        for name, seconds in (
+            (f"{dtype}, first", first),
+            ("second", second),
+            ("second, in a new process", again),
+        ):
+            ratios = [keras.get(key, np.nan) / seconds for key in DTYPES]
+            print(
+                f"{name:>28} {seconds:7.2f} {ratios[0]:16.1f} {ratios[1]:17.1f}  "
+                f"{show_skills(skills)}",
+                flush=True,
+            )
 
 
 def bench_grid(args, folder):
-    """Ours as it is; keras by one fit of a fold and one of all, multiplied."""
-    weights = folder / "random.weights.h5"
-    apart(write_weights, weights)
-    images = simulate(folder / "images", args.regions, 4)
+    """Time ours as it is; keras is known by the fits that were timed."""
+    images, weights = prepare(args, folder)
     n_candidates = int(np.prod([len(values) for values in GRID.values()]))
     n_fits = n_candidates * N_FOLDS
     print_title(f"grid: {n_candidates} candidates, {N_FOLDS} folds, {EPOCHS} epochs")
-    train, test = next(GroupKFold(N_FOLDS).split(*images))
-    fold = [column[train] for column in images]
-    one_fold, _ = apart(time_keras, fold, weights, "float32", images[0][test])
+    keras = recall(args)
+    fold, whole = (keras.get(key, np.nan) for key in ("fold", "float32"))
+    total = n_fits * fold + whole
     print(
-        f"keras float32, a fold of {len(train)} images, with prediction for "
-        f"{len(test)}: {one_fold:.1f} s",
-        flush=True,
-    )
-    whole, _ = apart(time_keras, images, weights, "float32")
-    keras = n_fits * one_fold + whole
-    print(
-        f"all {len(images[0])} images: {whole:.1f} s; {n_fits} x {one_fold:.1f} + "
-        f"{whole:.1f} = {keras:.0f} s (computed, not run)",
+        f"keras float32: {n_fits} x {fold:.1f} s for the folds, {whole:.1f} s for all "
+        f"images: {total:.0f} s (computed from one fit of each, not run)",
         flush=True,
     )
     for dtype in args.dtypes:
         found = apart(time_grid, images, weights, dtype, folder / f"{dtype}.store")
-        for name, seconds in zip(
-            ("empty store", "stored features"), found, strict=True
-        ):
+        stores = ("empty store", "stored features")
+        for name, seconds in zip(stores, found, strict=True):
             print(
-                f"ours {dtype}, {name}: {seconds:.1f} s, {keras / seconds:.0f} times "
+                f"ours {dtype}, {name}: {seconds:.1f} s, {total / seconds:.0f} times "
                 "faster",
                 flush=True,
             )
@@ -175,17 +198,17 @@ def bench_grid(args, folder):
 
 def main():
     parts = {
+        "keras": bench_keras,
+        "fold": bench_fold,
         "fit": bench_fit,
         "grid": bench_grid,
     }
-    dtypes = ["float32", "bfloat16"]
+    times = Path(tempfile.gettempdir(), "bench_flares.json")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--part", choices=[*parts, "all"], default="all")
-    parser.add_argument("--dtypes", nargs="+", choices=dtypes, default=dtypes)
-    parser.add_argument(
-        "--keras-dtypes", nargs="+", choices=dtypes, default=["float32"]
-    )
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES)
     parser.add_argument("--regions", type=int, default=64, help="of 4 images each")
+    parser.add_argument("--times", type=Path, default=times, help="of keras")
     args = parser.parse_args()
     for name, part in parts.items():
         if args.part in (name, "all"):

@@ -109,7 +109,7 @@ def bench_reading(args):
 
 
 def compare_readers(name, paths, n_rounds):
-    reader = MagnetogramReader(nan="zero").fit(paths)
+    reader = MagnetogramReader(nan="zero", on_unreadable="error").fit(paths)
     ways = {
         "ours": lambda path: reader.transform([path])[0],
         "notebook": straightforward,
@@ -136,12 +136,14 @@ def compare_readers(name, paths, n_rounds):
 
 def bench_processes(folder, args):
     """Read the same files many times over by more processes."""
-    paths = read_flare_table(folder / "labels.csv").paths
+    paths = read_flare_table(folder / "labels.csv", root=folder).paths
     paths = np.tile(paths, args.files // len(paths))
     print_title(f"reading: {len(paths)} simulated compressed files by n_jobs processes")
     seconds = {n_jobs: [] for n_jobs in args.n_jobs}
     readers = {
-        n_jobs: MagnetogramReader(nan="zero", n_jobs=n_jobs).fit(paths)
+        n_jobs: MagnetogramReader(nan="zero", on_unreadable="error", n_jobs=n_jobs).fit(
+            paths
+        )
         for n_jobs in args.n_jobs
     }
     for reader in readers.values():
@@ -149,14 +151,15 @@ def bench_processes(folder, args):
     for _ in range(args.rounds):
         for n_jobs, reader in readers.items():
             seconds[n_jobs].append(timed(reader.transform, paths)[0])
-    base = np.median(seconds[args.n_jobs[0]])
+    base = seconds[args.n_jobs[0]]
     for n_jobs, found in seconds.items():
-        median = np.median(found)
-        print(
-            f"n_jobs={n_jobs}: {len(paths) / median:6.1f} files/s, "
-            f"{base / median:.2f} times as fast",
-            flush=True,
+        # What else runs on the machine slows more processes more.
+        median, fastest = (
+            f"{len(paths) / pick(found):6.1f} files/s, "
+            f"{pick(base) / pick(found):.2f} times as fast"
+            for pick in (np.median, min)
         )
+        print(f"n_jobs={n_jobs}: median {median}; fastest {fastest}", flush=True)
 
 
 # Memory.
@@ -192,7 +195,7 @@ def embed(paths, labels, store):
     embedder = VGGEmbedder(
         "random",
         layer="avg_pool",
-        reader=MagnetogramReader((32, 32)),
+        reader=MagnetogramReader((32, 32), on_unreadable="error"),
         cache=store,
         device="cpu",
         random_state=0,
@@ -237,7 +240,7 @@ def magnetograms(folder):
     if not table.is_file():
         n_regions = N_IMAGES // 8
         make_magnetograms(folder, n_regions=n_regions, n_frames=8, random_state=0)
-    return read_flare_table(table)
+    return read_flare_table(table, root=folder)
 
 
 def bench_memory(args):

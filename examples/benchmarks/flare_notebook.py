@@ -70,6 +70,7 @@ def import_all():
 
     for module in (
         "h5py",
+        "torch._dynamo",
         "skestimators.feature_extraction._vgg_engine",
         "skestimators.neural_network._vgg_flare_network",
         "skestimators.utils._skorch_engine",
