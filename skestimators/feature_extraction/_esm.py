@@ -299,18 +299,13 @@ class ESMEmbedder(
         def compute(batches):
             return ((items, engine.embed(list(unique[items]))) for items in batches)
 
-        def finished():
-            for items, computed in self._compute(engine, unique, batches, compute):
-                vectors[items] = computed
-                yield len(items)
-
-        for _ in track(
-            finished(),
+        for items, computed in track(
+            self._compute(engine, unique, batches, compute),
             total=len(unique),
             description="Embedding",
             verbose=self.verbose,
         ):
-            pass
+            vectors[items] = computed
         return vectors[inverse]
 
     def _compute(self, engine, unique, batches, compute):

@@ -263,18 +263,15 @@ class VGGEmbedder(
             )
         vectors = np.empty((len(source), width), dtype=np.float32)
         reasons = {}
-
-        def finished():
-            for rows, features, why in engine.stream(source):
-                vectors[rows] = features.reshape(len(rows), -1)
-                pairs = zip(rows.tolist(), why, strict=True)
-                reasons.update(pair for pair in pairs if pair[1] is not None)
-                yield len(rows)
-
-        for _ in track(
-            finished(), total=len(source), description="Embedding", verbose=self.verbose
+        for rows, features, why in track(
+            engine.stream(source),
+            total=len(source),
+            description="Embedding",
+            verbose=self.verbose,
         ):
-            pass
+            vectors[rows] = features.reshape(len(rows), -1)
+            pairs = zip(rows.tolist(), why, strict=True)
+            reasons.update(pair for pair in pairs if pair[1] is not None)
         source.tell(reasons, "Their rows are NaN.")
         return vectors
 

@@ -56,7 +56,6 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
                 y=y,
                 metadata={"sample_weight": sample_weight},
             ) as task,
-            torch_seed(self._seed),
             RowFile(len(rows), self._engine().output_shape(source.size)) as features,
         ):
             readable = self._store_features(source, rows, features)
@@ -68,7 +67,8 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
                 labels[parts[0]], counting[parts[0]], minlength=len(self.classes_)
             )
             self.class_prior_ /= self.class_prior_.sum()
-            self._train(features, (labels, factor, counting), parts, task)
+            with torch_seed(self._seed):
+                self._train(features, (labels, factor, counting), parts, task)
         return self
 
     def _check_beside(self, source, y, sample_weight, groups):
@@ -150,19 +150,13 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         )
 
     def _stream(self, source):
-        """Yield rows, features and reasons, with a bar if that is asked for."""
-        stream = self._engine().stream(source)
-        parts = []
-
-        def finished():
-            for part in stream:
-                parts.append(part)
-                yield len(part[0])
-
-        for _ in track(
-            finished(), total=len(source), description="Images", verbose=self.verbose
-        ):
-            yield parts.pop()
+        """Return rows, features and reasons, with a bar if that is asked for."""
+        return track(
+            self._engine().stream(source),
+            total=len(source),
+            description="Images",
+            verbose=self.verbose,
+        )
 
     def _store_features(self, source, rows, features):
         """Write what the frozen layers make of images; return which can be read."""

@@ -228,22 +228,17 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         stream = stream_images(paths, batches, self._reading(), self.n_jobs)
         unreadable = []
 
-        def finished():
-            for rows, batch, reasons in stream:
-                if images is not None:
-                    images[rows] = batch
-                for row, reason in zip(rows.tolist(), reasons, strict=True):
-                    if reason is not None:
-                        unreadable.append((row, paths[row], reason))
-                yield len(rows)
-
-        for _ in track(
-            finished(),
+        for rows, batch, reasons in track(
+            stream,
             total=len(paths),
             description="Reading images",
             verbose=self.verbose,
         ):
-            pass
+            if images is not None:
+                images[rows] = batch
+            for row, reason in zip(rows.tolist(), reasons, strict=True):
+                if reason is not None:
+                    unreadable.append((row, paths[row], reason))
         return unreadable
 
     def _reading(self, caller=None):

@@ -1,13 +1,14 @@
 """Progress of long work outside `fit`."""
 
 
-def track(iterable, *, total, description, verbose):
-    """Iterate, showing a progress bar when asked to.
+def track(steps, *, total, description, verbose):
+    """Iterate over steps of work, showing a progress bar when asked to.
 
     Parameters
     ----------
-    iterable : iterable of int
-        Yields, for each finished step, how many items it finished.
+    steps : iterable of tuple
+        Yields, for each finished step, a tuple; as many items are finished as its first
+        element has.
 
     total : int
         Number of items in all.
@@ -20,16 +21,16 @@ def track(iterable, *, total, description, verbose):
 
     Yields
     ------
-    finished : int
-        The values of `iterable`.
+    step : tuple
+        What `steps` yields.
     """
     if not verbose:
-        yield from iterable
+        yield from steps
         return
     from rich.progress import Progress
 
     with Progress() as progress:
         task = progress.add_task(description, total=total)
-        for finished in iterable:
-            progress.update(task, advance=finished)
-            yield finished
+        for step in steps:
+            progress.update(task, advance=len(step[0]))
+            yield step

@@ -108,9 +108,10 @@ def test_threads_take_turns_with_the_generator():
 
 
 def test_track_is_silent_unless_asked(capsys):
-    assert list(track([2, 3], total=5, description="d", verbose=0)) == [2, 3]
+    steps = [([0, 1], "a"), ([2, 3, 4], "b")]
+    assert list(track(steps, total=5, description="d", verbose=0)) == steps
     assert capsys.readouterr().out == ""
-    assert list(track([2, 3], total=5, description="Reading", verbose=1)) == [2, 3]
+    assert list(track(steps, total=5, description="Reading", verbose=1)) == steps
     out = capsys.readouterr().out
     assert "Reading" in out
     assert "100%" in out
