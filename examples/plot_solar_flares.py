@@ -139,8 +139,8 @@ for y, (values, color) in enumerate(
 ):
     ax.barh(y, values.mean(), color=color, alpha=0.5, height=0.6)
     ax.plot(values, np.full(5, y), "o", color=color, mec="k", ms=5)
-    ax.text(0.01, y, f"{values.mean():.2f}", va="center")
-ax.set(xlabel="TSS of regions left out", xlim=(0, 1))
+    ax.text(1.04, y, f"{values.mean():.2f}", va="center")
+ax.set(xlabel="TSS of regions left out", xlim=(min(0, ax.get_xlim()[0]), 1.02))
 ax.set_yticks(range(len(scores)), scores)
 ax.invert_yaxis()
 ax.spines[["top", "right"]].set_visible(False)
@@ -187,16 +187,16 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
 for number, (tuned, color) in enumerate(zip(choices, colors, strict=True), start=1):
     tss = tuned.estimator_.history_["valid_tss"]
     kept = int(np.argmax(tss))
-    axes[0].plot(np.arange(1, len(tss) + 1), tss, color=color, label=f"fourth {number}")
+    axes[0].plot(
+        np.arange(1, len(tss) + 1), tss, color=color, label=f"without fourth {number}"
+    )
     axes[0].plot(kept + 1, tss[kept], "o", color=color)
     curve = tuned.cv_results_
     axes[1].plot(curve["thresholds"], curve["scores"], color=color)
     axes[1].plot(tuned.best_threshold_, tuned.best_score_, "o", color=color)
-axes[0].set(xlabel="epoch", ylabel="TSS of held-out regions", ylim=(-0.1, 1.05))
-axes[0].legend(title="test is", ncols=2)
-axes[1].set(
-    xlabel="threshold", ylabel="mean TSS of validation folds", ylim=(-0.1, 1.05)
-)
+axes[0].set(xlabel="epoch", ylabel="TSS of held-out regions")
+axes[1].set(xlabel="threshold", ylabel="mean TSS of validation folds")
+figure.legend(loc="outside upper center", ncols=4)
 for ax in axes:
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
@@ -258,16 +258,16 @@ shuffled_by_rule = {
 figure, axes = plt.subplots(
     1, 2, figsize=(10, 3.2), sharey=True, layout="constrained", width_ratios=[3, 2]
 )
-for shift, color, name, folds, tables in [
-    (-0.14, orange, "images shuffled", shuffled_folds, shuffled_by_rule),
-    (0.14, blue, "regions left out", scores["images, VGG16"], by_rule),
+for shift, above, color, name, folds, tables in [
+    (-0.14, 7, orange, "images shuffled", shuffled_folds, shuffled_by_rule),
+    (0.14, -16, blue, "regions left out", scores["images, VGG16"], by_rule),
 ]:
     axes[0].plot(folds, np.full(5, shift), "o", color=color, alpha=0.4, ms=5)
     axes[0].plot(folds.mean(), shift, "o", color=color, ms=9, label=name)
     axes[0].annotate(
         f"{folds.mean():.2f}",
         (folds.mean(), shift),
-        (0, 7),
+        (0, above),
         textcoords="offset points",
         ha="center",
         color=color,
@@ -280,7 +280,7 @@ for shift, color, name, folds, tables in [
             ax.annotate(
                 f"{score:.2f}",
                 (score, y + shift),
-                (0, 7),
+                (0, above),
                 textcoords="offset points",
                 ha="center",
                 color=color,
@@ -294,7 +294,14 @@ figure.legend(loc="outside upper center", ncols=2)
 plt.show()
 
 # %%
-# REMARK
+# Shuffled images promise more skill than new regions show, .76 instead of .55 in the
+# folds, and promise it with too much confidence: as if 320 images were 320 independent
+# cases, the intervals are half as wide. That the network recognises regions does not
+# make it forecast new ones.
+#
+# The threshold chosen did no better than 1/2 here. The network is nearly always sure of
+# itself, so that the curves above are flat, and their highest points lie anywhere. Nor
+# should its probabilities be passed on: of those near one, six in ten came true.
 #
 # For real regions
 # ----------------
