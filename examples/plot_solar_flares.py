@@ -180,13 +180,15 @@ probability, warned, choices = assess(regions)
 
 # %%
 # On the left, the training of the four classifiers: the best epoch, marked, is kept,
-# not the last. Ten held-out regions make a jagged curve. On the right, the mean TSS of
-# the validation folds against the threshold, with the thresholds chosen.
+# not the last. Of equal ones the loss decides. Ten held-out regions make a jagged
+# curve. On the right, the mean TSS of the validation folds against the threshold, with
+# the thresholds chosen.
 colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
 for number, (tuned, color) in enumerate(zip(choices, colors, strict=True), start=1):
-    tss = tuned.estimator_.history_["valid_tss"]
-    kept = int(np.argmax(tss))
+    history = tuned.estimator_.history_
+    tss, loss = history["valid_tss"], history["valid_loss"]
+    kept = max(range(len(tss)), key=lambda epoch: (tss[epoch], -loss[epoch]))
     axes[0].plot(
         np.arange(1, len(tss) + 1), tss, color=color, label=f"without fourth {number}"
     )
@@ -300,8 +302,9 @@ plt.show()
 # make it forecast new ones.
 #
 # The threshold chosen did no better than 1/2 here. The network is nearly always sure of
-# itself, so that the curves above are flat, and their highest points lie anywhere. Nor
-# should its probabilities be passed on: of those near one, six in ten came true.
+# itself, so that most of the curves above are flat, and their highest points lie
+# anywhere. Nor should its probabilities be passed on: of those near one, six in ten
+# came true.
 #
 # For real regions
 # ----------------
