@@ -118,6 +118,7 @@ def read_flare_table(csv, root=None, *, min_flare=None):
     (array([1, 0, 0]), array([11158, 11158, 11166]))
     """
     least = _check_min_flare(min_flare)
+    root = None if root is None else os.path.expanduser(root)
     rows, headed = _read_rows(csv)
     if headed and min_flare is not None:
         raise ValueError(

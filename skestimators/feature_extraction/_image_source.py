@@ -27,12 +27,16 @@ class ImageFiles:
 
     caller : object
         What needs the images.
+
+    numbers : ndarray of int or None, default=None
+        What messages call the rows; None for their order.
     """
 
-    def __init__(self, paths, reader, caller):
+    def __init__(self, paths, reader, caller, numbers=None):
         self.paths = paths
         self.reader = reader
         self.caller = caller
+        self.numbers = np.arange(len(paths)) if numbers is None else numbers
         self.reading = reader._reading(caller)
         self.size = self.reading.size
         # What an image is made of beside the content of its file.
@@ -43,19 +47,34 @@ class ImageFiles:
 
     def take(self, rows):
         """Return some of the images."""
-        return ImageFiles(self.paths[rows], self.reader, self.caller)
+        paths, numbers = self.paths[rows], self.numbers[rows]
+        return ImageFiles(paths, self.reader, self.caller, numbers)
 
     def digests(self):
         """Return the digest of each file, None if there is none, and the reasons."""
-        return digest_files(self.paths, self.reading, self.reader.n_jobs)
+        digests, reasons = digest_files(self.paths, self.reading, self.reader.n_jobs)
+        self._refuse(np.arange(len(self)), reasons)
+        return digests, reasons
 
-    def stream(self, batches):
+    def stream(self, batches, digests=None):
         """Yield rows, images and reasons, as `stream_images` does."""
-        return stream_images(self.paths, batches, self.reading, self.reader.n_jobs)
+        reading, n_jobs = self.reading, self.reader.n_jobs
+        for part in stream_images(self.paths, batches, reading, n_jobs, digests):
+            self._refuse(part[0], part[2])
+            yield part
+
+    def _refuse(self, rows, reasons):
+        """Raise an error at the first image that cannot be read, if asked to."""
+        if self.reader.on_unreadable == "error":
+            pairs = zip(rows.tolist(), reasons, strict=True)
+            self.tell({row: reason for row, reason in pairs if reason is not None}, "")
 
     def lines(self, reasons):
-        """Return row, path and reason of images that cannot be read."""
-        return [(row, self.paths[row], reasons[row]) for row in sorted(reasons)]
+        """Return number, path and reason of images that cannot be read."""
+        return [
+            (int(self.numbers[row]), self.paths[row], reasons[row])
+            for row in sorted(reasons)
+        ]
 
     def tell(self, reasons, consequence):
         """Warn of images that cannot be read, or raise an error, as the reader says."""
@@ -79,13 +98,13 @@ class ImageArray:
         Those that count; None for all.
     """
 
-    recipe = ("pixels",)
-
     def __init__(self, images, rows=None):
         self.images = images
         # Not the images themselves, of which there may be many.
         self.rows = np.arange(len(images)) if rows is None else rows
         self.size = images.shape[1:3]
+        # Pixels of another shape may be the same bytes.
+        self.recipe = ("pixels", tuple(self.size))
 
     def __len__(self):
         return len(self.rows)
@@ -102,7 +121,7 @@ class ImageArray:
         ]
         return digests, [None] * len(self)
 
-    def stream(self, batches):
+    def stream(self, batches, digests=None):
         """Yield rows, images and reasons."""
         for rows in batches:
             images = self.images[self.rows[rows]].astype(np.float32)
@@ -111,8 +130,8 @@ class ImageArray:
             yield rows, images, ["it holds NaN" if m else None for m in missing]
 
     def lines(self, reasons):
-        """Return row, None and reason of images that cannot be used."""
-        return [(row, None, reasons[row]) for row in sorted(reasons)]
+        """Return number, None and reason of images that cannot be used."""
+        return [(int(self.rows[row]), None, reasons[row]) for row in sorted(reasons)]
 
     def tell(self, reasons, consequence):
         """Warn of images that cannot be used."""
@@ -157,6 +176,8 @@ def image_source(estimator, X, reader, *, reset, any_size=False):
     """
     if isinstance(X, list | tuple) and X and getattr(X[0], "ndim", 0) > 1:
         X = np.stack(X)
+    if getattr(X, "ndim", 1) > 2:
+        X = np.asarray(X)
     if getattr(X, "ndim", 1) > 2 and X.dtype.kind in "buif":
         source = ImageArray(_check_images(estimator, X, reset))
     else:

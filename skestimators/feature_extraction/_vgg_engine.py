@@ -4,15 +4,19 @@ import hashlib
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 
 from skestimators.feature_extraction._store import VectorStore, compute_once
 from skestimators.feature_extraction._vgg_network import output_shape
 from skestimators.feature_extraction._vgg_weights import load_part
 from skestimators.feature_extraction._weights import fingerprint
+from skestimators.utils._read_ahead import read_ahead
 from skestimators.utils._torch_threads import torch_threads
 
 # Part of every key in the store: to be changed with what the numbers mean.
 _FORMAT = "VGG16 features, version 1"
+# Files whose digests are known at a time.
+_DIGESTED = 2048
 
 
 class Engine:
@@ -89,30 +93,35 @@ class Engine:
         if self.cache is None or not self.weights.stop:
             yield from self._compute(source, self._batches(np.arange(len(source))))
             return
-        rows_of = {}
-        for row, (digest, reason) in enumerate(zip(*source.digests(), strict=True)):
-            if digest is None:
-                yield np.array([row]), self._unknown(1, source.size), [reason]
-            else:
-                rows_of.setdefault(digest, []).append(row)
+        parts = gen_batches(len(source), _DIGESTED)
+        parts = (np.arange(part.start, part.stop) for part in parts)
+        # The files of the next part are looked through while this one is computed.
+        digested = read_ahead(parts, lambda rows: source.take(rows).digests(), depth=1)
         with VectorStore(self.cache) as store:
-            yield from self._stream_stored(store, source, rows_of)
+            for rows, (digests, reasons) in digested:
+                rows_of = {}
+                for row, digest, reason in zip(rows, digests, reasons, strict=True):
+                    if digest is None:
+                        yield np.array([row]), self._unknown(1, source.size), [reason]
+                    else:
+                        rows_of.setdefault(digest, []).append(row)
+                yield from self._stream_stored(store, source, rows_of)
 
     def _stream_stored(self, store, source, rows_of):
         """Yield what `stream` does, for each content once, given its rows."""
         if not rows_of:
             return
-        all_rows = [np.array(rows) for rows in rows_of.values()]
+        digests, all_rows = list(rows_of), [np.array(r) for r in rows_of.values()]
         unique = source.take(np.array([rows[0] for rows in all_rows]))
         refused = {}
 
         def compute(batches):
-            for items, features, reasons in self._compute(unique, batches):
+            for items, features, reasons in self._compute(unique, batches, digests):
                 refused.update(zip(items.tolist(), reasons, strict=True))
                 yield items, features.reshape(len(items), -1)
 
         shape = self.output_shape(source.size)
-        keys = self._keys(list(rows_of), source.recipe)
+        keys = self._keys(digests, source.recipe)
         width = int(np.prod(shape))
         for items, vectors in compute_once(store, keys, self._batches, compute, width):
             counts = [len(all_rows[item]) for item in items]
@@ -137,17 +146,14 @@ class Engine:
         ]
 
     def _batches(self, items):
-        return [
-            items[start : start + self.batch_size]
-            for start in range(0, len(items), self.batch_size)
-        ]
+        return [items[part] for part in gen_batches(len(items), self.batch_size)]
 
     def _unknown(self, n, size):
         return np.full((n, *self.output_shape(size)), np.nan, dtype=np.float32)
 
-    def _compute(self, source, batches):
+    def _compute(self, source, batches, digests=None):
         """Yield rows, features and reasons; images are read ahead."""
-        for rows, images, reasons in source.stream(batches):
+        for rows, images, reasons in source.stream(batches, digests):
             readable = np.array([reason is None for reason in reasons])
             features = self._unknown(len(rows), source.size)
             if readable.any():

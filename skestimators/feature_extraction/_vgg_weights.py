@@ -252,7 +252,7 @@ def _load_part(weights, dtype, device):
     return weights.build(getattr(torch, dtype), device)
 
 
-def find_weights(weights, seed, start, stop):
+def find_weights(weights, seed, start, stop, n_needed=None):
     """Turn the `weights` parameter into the weights of some layers.
 
     Parameters
@@ -265,6 +265,9 @@ def find_weights(weights, seed, start, stop):
 
     start, stop : int
         The layers.
+
+    n_needed : int or None, default=None
+        How many layers the file must have, if others are wanted of it as well.
 
     Returns
     -------
@@ -282,5 +285,5 @@ def find_weights(weights, seed, start, stop):
     if weights == "random":
         return Weights(start, stop, seed=seed)
     if weights == "imagenet":
-        return Weights(start, stop, path=find_imagenet(stop))
+        return Weights(start, stop, path=find_imagenet(n_needed or stop))
     return Weights(start, stop, path=_find_file(weights))

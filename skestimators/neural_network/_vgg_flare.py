@@ -144,7 +144,8 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
     -----
     The probability 1/2 is rarely the best threshold where flares are rare:
     :class:`~sklearn.model_selection.TunedThresholdClassifierCV` with
-    `scoring=tss_scorer` finds a better one on regions held out.
+    `scoring=tss_scorer` finds a better one on images held out. Left alone it holds out
+    images, not regions: give it `cv=list(StratifiedGroupKFold().split(X, y, groups))`.
 
     A :class:`~sklearn.callback.ScoringMonitor` predicts after every epoch; give `cache`
     with it.

@@ -34,6 +34,8 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
     def _fit(self, X, y, sample_weight, groups):
         import_optional("torch", extra="solar", caller=self)
         import_optional("skorch", extra="solar", caller=self)
+        from skestimators.feature_extraction._weights import fingerprint
+
         # If this fit fails, the old network would no longer fit what is set here.
         for name in ("network_", "history_", "n_iter_", "unreadable_"):
             vars(self).pop(name, None)
@@ -46,8 +48,10 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         factor = weigh_classes(self.class_weight, counting, labels)
         labels = np.searchsorted(self.classes_, labels)
         self._set_up()
-        # For its errors, before the long work.
+        # For their errors, before the long work.
         parts = self._split(labels, groups)
+        stored, last = self._weights()
+        part, self._stored_digest = last.build(), fingerprint(stored)
         with (
             fit_task(
                 self,
@@ -58,7 +62,7 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
             ) as task,
             RowFile(len(rows), self._engine().output_shape(source.size)) as features,
         ):
-            readable = self._store_features(source, rows, features)
+            readable = self._store_features(source.take(rows), features)
             if len(readable) < len(rows):
                 self._check_readable(labels, readable)
                 groups = None if groups is None else groups[readable]
@@ -68,7 +72,7 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
             )
             self.class_prior_ /= self.class_prior_.sum()
             with torch_seed(self._seed):
-                self._train(features, (labels, factor, counting), parts, task)
+                self._train(part, features, (labels, factor, counting), parts, task)
         return self
 
     def _check_beside(self, source, y, sample_weight, groups):
@@ -125,13 +129,19 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
             random_state=self._split_seed,
         )
 
-    def _frozen(self):
-        """Return the weights of the layers before what is stored of an image."""
+    def _weights(self):
+        """Return those of what is stored of an image, and of the layers after that."""
         from skestimators.feature_extraction._vgg_weights import find_weights
-        from skestimators.neural_network._vgg_flare_network import n_stored_layers
+        from skestimators.neural_network._vgg_flare_network import (
+            N_LAYERS,
+            n_stored_layers,
+        )
 
-        return find_weights(
-            self.weights, self.seed_, 0, n_stored_layers(self.trainable_layers)
+        n_stored, n_kept = n_stored_layers(self.trainable_layers), N_LAYERS - 1
+        return tuple(
+            # One file for both.
+            find_weights(self.weights, self.seed_, start, stop, n_kept)
+            for start, stop in ((0, n_stored), (n_stored, n_kept))
         )
 
     def _engine(self):
@@ -140,7 +150,7 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
 
         device = resolve_device(self.device)
         return Engine(
-            self._frozen(),
+            self._weights()[0],
             average=False,
             batch_size=_BATCH_SIZE,
             dtype=resolve_dtype(self.dtype, device),
@@ -158,14 +168,13 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
             verbose=self.verbose,
         )
 
-    def _store_features(self, source, rows, features):
+    def _store_features(self, source, features):
         """Write what the frozen layers make of images; return which can be read."""
         reasons = {}
-        for numbers, values, why in self._stream(source.take(rows)):
-            features[numbers] = values
-            reasons.update(_not_none(numbers, why))
-        readable = np.setdiff1d(np.arange(len(rows)), list(reasons))
-        reasons = {int(rows[i]): reason for i, reason in reasons.items()}
+        for rows, values, why in self._stream(source):
+            features[rows] = values
+            reasons.update(_not_none(rows, why))
+        readable = np.setdiff1d(np.arange(len(source)), list(reasons))
         self.unreadable_ = unreadable_table(source.lines(reasons))
         source.tell(reasons, "They are left out; `unreadable_` lists all of them.")
         return readable
@@ -180,21 +189,14 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
                 f"that cannot: {self.unreadable_['reason'].iloc[0]}."
             )
 
-    def _train(self, features, targets, parts, task):
+    def _train(self, part, features, targets, parts, task):
         """Train the layers after them."""
         import torch
 
-        from skestimators.feature_extraction._vgg_weights import find_weights
-        from skestimators.feature_extraction._weights import fingerprint
         from skestimators.neural_network import _vgg_flare_network as flare
         from skestimators.utils import _skorch_engine as engine
 
-        frozen = self._frozen()
-        self._frozen_digest = fingerprint(frozen)
-        last = find_weights(self.weights, self.seed_, frozen.stop, flare.N_LAYERS - 1)
-        network = flare.FlareNetwork(
-            last.build(), len(self.classes_), self.trainable_layers
-        )
+        network = flare.FlareNetwork(part, len(self.classes_), self.trainable_layers)
         tensors = tuple(torch.from_numpy(t).to(self.device_) for t in targets)
 
         def batches(rows, shuffle):
@@ -230,7 +232,7 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         from skestimators.neural_network._vgg_flare_network import predict_proba
 
         source = image_source(self, X, self.reader, reset=False)
-        if fingerprint(self._frozen()) != self._frozen_digest:
+        if fingerprint(self._weights()[0]) != self._stored_digest:
             raise ValueError(
                 f"weights={str(self.weights)!r} and trainable_layers="
                 f"{self.trainable_layers} are not the frozen layers that fit used: a "

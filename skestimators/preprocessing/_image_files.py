@@ -47,7 +47,7 @@ class Reading:
     root: str | None = None
 
 
-def read_image(path, reading):
+def read_image(path, reading, digest=None):
     """Read one image file.
 
     Parameters
@@ -57,6 +57,9 @@ def read_image(path, reading):
 
     reading : Reading
         How it is read.
+
+    digest : bytes or None, default=None
+        What `digest_files` has said of it, if that has to hold still.
 
     Returns
     -------
@@ -69,6 +72,8 @@ def read_image(path, reading):
         If it cannot be read; the message is the reason, without the path.
     """
     content, file_format = read_content(path, reading.root)
+    if digest is not None and digest != _digest(content):
+        raise UnreadableImageError("it changed while images were being read")
     if file_format == "png":
         return resize_image(decode_png(content).astype(np.float32), reading.size)
     field = _without_nan(decode_fits(content), reading.nan)
@@ -121,17 +126,17 @@ def read_images(paths, reading):
     reasons : list of str or None
         Why a file cannot be read.
     """
-    return _stack(_read_each(paths, reading), reading.size)
+    return _stack(_read_each([(path, None) for path in paths], reading), reading.size)
 
 
-def _read_each(paths, reading):
-    """Return an image, or the reason why there is none, for each path."""
-    return [_image_or_reason(path, reading) for path in paths]
+def _read_each(files, reading):
+    """Return an image, or the reason why there is none, for each path and digest."""
+    return [_image_or_reason(*file, reading) for file in files]
 
 
-def _image_or_reason(path, reading):
+def _image_or_reason(path, digest, reading):
     try:
-        return read_image(path, reading)
+        return read_image(path, reading, digest)
     except UnreadableImageError as error:
         return str(error)
 
@@ -147,7 +152,7 @@ def _stack(read, size):
     return images, reasons
 
 
-def stream_images(paths, batches, reading, n_jobs=None):
+def stream_images(paths, batches, reading, n_jobs=None, digests=None):
     """Read image files batch by batch, in the background.
 
     Parameters
@@ -163,6 +168,9 @@ def stream_images(paths, batches, reading, n_jobs=None):
 
     n_jobs : int or None, default=None
         Number of processes that share the reading of a batch.
+
+    digests : sequence of bytes or None, default=None
+        What `digest_files` has said of the files, if that has to hold still.
 
     Yields
     ------
@@ -182,7 +190,9 @@ def stream_images(paths, batches, reading, n_jobs=None):
     base = os.getcwd() if reading.root is None else ""
 
     def read(rows):
-        batch = [os.path.join(base, paths[row]) for row in rows]
+        batch = [
+            (os.path.join(base, paths[row]), digests and digests[row]) for row in rows
+        ]
         results = _in_parallel(parallel, _read_each, batch, reading)
         return _stack(results, reading.size)
 
@@ -229,17 +239,21 @@ def _digest_or_reason(path, reading):
         content, _ = read_content(path, reading.root)
     except UnreadableImageError as error:
         return str(error)
+    return _digest(content)
+
+
+def _digest(content):
     return blake2b(content, digest_size=32).digest()
 
 
-def _in_parallel(parallel, function, paths, reading):
-    """Split the paths among the workers."""
-    n_parts = min(parallel._effective_n_jobs(), len(paths))
+def _in_parallel(parallel, function, files, reading):
+    """Split the files among the workers."""
+    n_parts = min(parallel._effective_n_jobs(), len(files))
     if n_parts <= 1:
-        return function(paths, reading)
-    bounds = np.linspace(0, len(paths), n_parts + 1).astype(int)
+        return function(files, reading)
+    bounds = np.linspace(0, len(files), n_parts + 1).astype(int)
     parts = parallel(
-        joblib.delayed(function)(paths[start:stop], reading)
+        joblib.delayed(function)(files[start:stop], reading)
         for start, stop in pairwise(bounds)
     )
     return [result for part in parts for result in part]

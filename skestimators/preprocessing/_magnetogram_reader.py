@@ -167,7 +167,7 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         with fit_task(self, max_steps=0, X=X):
             self._reading()
-            validate_strings(self, X, reset=True)
+            self._paths(X, reset=True)
         return self
 
     def transform(self, X):

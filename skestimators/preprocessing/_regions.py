@@ -21,8 +21,8 @@ def active_region_groups(paths):
         The HARP number in the file name of a SHARP cutout,
         `hmi.sharp_*.<HARP>.<time>*`, or the number that a frame of AR-flares begins
         with, `<number>_hmi.*`; for other files the nearest folder whose name is a
-        number of up to six digits, such as `11158`, `AR11158`, `NOAA_11158` or
-        `HARP377`.
+        number of three to six digits, such as `11158`, `AR11158`, `NOAA_11158` or
+        `HARP377`. Folders of dates, such as `2011/02/15`, have none.
 
     Raises
     ------

@@ -41,7 +41,8 @@ def region_numbers(paths, *, caller="region_numbers", name="paths", locate=None)
     regions : ndarray of shape (n_samples,) and dtype int64
         The HARP number in the file name of a SHARP cutout, or the number before `_hmi`
         or `_mdi` in that of a frame of AR-flares; otherwise the nearest folder whose
-        name is a number of up to six digits, with or without AR, NOAA or HARP.
+        name is a number of three to six digits, or of fewer after AR, NOAA or HARP. A
+        folder of one or two digits alone is of a date, and what is above it as well.
 
     Raises
     ------
@@ -90,6 +91,9 @@ def _find_region(path):
     if frame := frame_region(file):
         return "a plain number", frame
     for folder in reversed(folders):
+        # The folders of archives, year/month/day, are no regions.
+        if re.fullmatch(r"\d{1,2}", folder):
+            return None, None
         if found := _FOLDER.fullmatch(folder):
             prefix = (found[1] or "").upper()
             if not prefix:

@@ -65,7 +65,10 @@ class RowFile:
             # An unbuffered file may give less than was asked for.
             data = memoryview(value).cast("B")
             while len(data):
-                data = data[self._file.readinto(data) :]
+                n_read = self._file.readinto(data)
+                if not n_read:
+                    raise OSError(f"The temporary file of rows ends before row {row}.")
+                data = data[n_read:]
         return values
 
     def close(self):

@@ -38,9 +38,9 @@ def test_classes(write):
 
 
 def test_columns_go_by_name(write):
-    text = 'set,Class, filename\n"a,b",1.0, 7/x.png\n,0,"7/y,1.png"\n'
+    text = 'set,Class, filename\n"a,b",1.0, 707/x.png\n,0,"707/y,1.png"\n'
     table = read_flare_table(write(text))
-    assert table.paths.tolist() == ["7/x.png", "7/y,1.png"]
+    assert table.paths.tolist() == ["707/x.png", "707/y,1.png"]
     assert table.labels.tolist() == [1, 0]
 
 
@@ -74,7 +74,10 @@ def test_flares_that_count(write, min_flare, count):
 
 
 def test_sizes_without_any_flare(write):
-    assert read_flare_table(write("7/a.png,0\n8/a.png,0\n")).labels.tolist() == [0, 0]
+    assert read_flare_table(write("707/a.png,0\n808/a.png,0\n")).labels.tolist() == [
+        0,
+        0,
+    ]
 
 
 def test_root_is_put_before_the_names(write, tmp_path):
@@ -90,19 +93,21 @@ def test_numbers_in_root_are_no_regions(write, tmp_path):
         read_flare_table(write("filename,class\na.png,0\n"), "/data/11158")
 
 
-@pytest.mark.parametrize("name", ["../7/x.png", "7/../../x.png", "/7/x.png", "7/../.."])
+@pytest.mark.parametrize(
+    "name", ["../707/x.png", "707/../../x.png", "/707/x.png", "707/../.."]
+)
 def test_name_that_leads_out_of_root(write, tmp_path, name):
     with pytest.raises(ValueError, match=f"line 5: '{re.escape(name)}' leads out"):
         read_flare_table(write(f"{CLASSES}{name},0\n"), tmp_path)
 
 
-@pytest.mark.parametrize("link", ["7", "8/x.png"], ids=["folder", "file"])
+@pytest.mark.parametrize("link", ["707", "808/x.png"], ids=["folder", "file"])
 def test_link_that_leads_out_of_root(write, tmp_path, link):
     root = tmp_path / "root"
-    (root / "8").mkdir(parents=True)
+    (root / "808").mkdir(parents=True)
     (tmp_path / "x.png").touch()
-    (root / link).symlink_to(tmp_path if link == "7" else tmp_path / "x.png")
-    name = "7/x.png" if link == "7" else link
+    (root / link).symlink_to(tmp_path if link == "707" else tmp_path / "x.png")
+    name = "707/x.png" if link == "707" else link
     with pytest.raises(ValueError, match=f"line 5: '{name}' leads out"):
         read_flare_table(write(f"{CLASSES}{name},0\n"), root)
 
@@ -113,7 +118,7 @@ def test_same_file_twice(write):
     with pytest.raises(ValueError, match=r"line 6: .*is '0', but in line 2 it is '1'"):
         read_flare_table(write(CLASSES + "\n11158//0.png,0\n"))
     with pytest.raises(ValueError, match=r"line 2: .*is 'M2', but in line 1 .*'M1'"):
-        read_flare_table(write("7/a.png,M1\n7/a.png,M2\n"))
+        read_flare_table(write("707/a.png,M1\n707/a.png,M2\n"))
 
 
 @pytest.mark.parametrize(
@@ -122,26 +127,29 @@ def test_same_file_twice(write):
         ("", "the file is empty.*filename,class.*flareSize"),
         (" \n\n", "the file is empty"),
         ("filename,class\n", "no rows"),
-        ("filename,label\n7/a.png,0\n", "0 columns are named 'class'.*'label'"),
-        ("filename,class,class\n7/a.png,0,0\n", "2 columns are named 'class'"),
-        ("filename,class\n7/a.png\n", "line 2: 1 fields, but it takes 2"),
-        ("filename,class\n7/a.png,0,1\n", "line 2: 3 fields, but it takes 2"),
-        ("7/a.png,0\n7/a.png\n", "line 2: 1 fields, but it takes 2: name,flareSize"),
-        ("7/a.png 0\n", "line 1: 1 fields.*filename,class"),
-        ("filename,class\n\n7/a.png,2\n", "line 3: '2' is no class: 0 or 1"),
-        ("filename,class\n7/a.png,\n", "line 2: '' is no class"),
-        ("filename,class\n7/a.png,M1\n", "line 2: 'M1' is no class"),
-        ("7/a.png,1\n", "line 1: '1' is no flare size.*filename,class"),
-        ("file,flare\n7/a.png,0\n", "line 1: 'flare' is no flare size"),
-        ("7/a.png,M1\n7/b.png,m1\n", "line 2: 'm1' is no flare size"),
-        ("7/a.png,M1\n7/b.png,M\n", "line 2: 'M' is no flare size"),
-        ("7/a.png,M1_0\n", "line 1: 'M1_0' is no flare size"),
-        ("7/a.png,0\n ,0\n", "line 2: the name of the file is empty"),
-        ("7/a.png,0\nb.png,0\n", "line 2: no region in 'b.png'"),
-        ("7/a.png,0\n" + SHARP.format(1) + ",0\n", "of one kind.*line 1 .*line 2 "),
-        ("7/a.png,0\n7/b\0.png,0\n", "line 2: not text, but binary"),
-        (b"7/a.png,0\n7/\xff.png,0\n", "line 2: not UTF-8"),
-        ('7/a.png,0\n"7/b.png,0\n', "line 2: no table.*quotes"),
+        ("filename,label\n707/a.png,0\n", "0 columns are named 'class'.*'label'"),
+        ("filename,class,class\n707/a.png,0,0\n", "2 columns are named 'class'"),
+        ("filename,class\n707/a.png\n", "line 2: 1 fields, but it takes 2"),
+        ("filename,class\n707/a.png,0,1\n", "line 2: 3 fields, but it takes 2"),
+        (
+            "707/a.png,0\n707/a.png\n",
+            "line 2: 1 fields, but it takes 2: name,flareSize",
+        ),
+        ("707/a.png 0\n", "line 1: 1 fields.*filename,class"),
+        ("filename,class\n\n707/a.png,2\n", "line 3: '2' is no class: 0 or 1"),
+        ("filename,class\n707/a.png,\n", "line 2: '' is no class"),
+        ("filename,class\n707/a.png,M1\n", "line 2: 'M1' is no class"),
+        ("707/a.png,1\n", "line 1: '1' is no flare size.*filename,class"),
+        ("file,flare\n707/a.png,0\n", "line 1: 'flare' is no flare size"),
+        ("707/a.png,M1\n707/b.png,m1\n", "line 2: 'm1' is no flare size"),
+        ("707/a.png,M1\n707/b.png,M\n", "line 2: 'M' is no flare size"),
+        ("707/a.png,M1_0\n", "line 1: 'M1_0' is no flare size"),
+        ("707/a.png,0\n ,0\n", "line 2: the name of the file is empty"),
+        ("707/a.png,0\nb.png,0\n", "line 2: no region in 'b.png'"),
+        ("707/a.png,0\n" + SHARP.format(1) + ",0\n", "of one kind.*line 1 .*line 2 "),
+        ("707/a.png,0\n707/b\0.png,0\n", "line 2: not text, but binary"),
+        (b"707/a.png,0\n707/\xff.png,0\n", "line 2: not UTF-8"),
+        ('707/a.png,0\n"707/b.png,0\n', "line 2: no table.*quotes"),
     ],
 )
 def test_bad_table_is_named(write, text, message):
@@ -175,3 +183,15 @@ def test_label_files_of_ar_flares_leave_out_the_folder(tmp_path):
     assert table.groups.tolist() == [1069, 1079]
     assert table.paths[0] == str(tmp_path / "1069" / frame.format("1069"))
     np.testing.assert_array_equal(active_region_groups(table.paths), table.groups)
+
+
+def test_root_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "labels.csv"
+    path.write_text("filename,class\n11158/0.png,1\n")
+    table = read_flare_table(path, root="~")
+    assert table.paths[0] == str(tmp_path / "11158" / "0.png")
+    (tmp_path / "11158").mkdir()
+    (tmp_path / "11158" / "0.png").symlink_to("/etc/hostname")
+    with pytest.raises(ValueError, match="leads out of root"):
+        read_flare_table(path, root="~")

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from skestimators import MagnetogramReader, VGGEmbedder
+from skestimators.feature_extraction import _vgg_engine
+from skestimators.feature_extraction._image_source import ImageFiles
 from skestimators.feature_extraction._store import VectorStore
 from skestimators.feature_extraction._vgg_engine import Engine
 
@@ -103,6 +105,15 @@ def test_store_keeps_apart_what_differs(change, paths, tmp_path, runs):
     assert_close(changed, expected)
 
 
+def test_store_keeps_apart_arrays_of_the_same_bytes(tmp_path):
+    cache = tmp_path / "features.db"
+    images = np.random.default_rng(0).integers(256, size=(2, 32, 64, 3))
+    for shape in [(2, 32, 64, 3), (2, 64, 32, 3)]:
+        features = make_embedder(cache=cache).fit_transform(images.reshape(shape))
+        expected = make_embedder().fit_transform(images.reshape(shape))
+        np.testing.assert_array_equal(features, expected)
+
+
 def test_changed_file_is_read_again(paths, tmp_path):
     path = tmp_path / "image.png"
     features = []
@@ -111,6 +122,37 @@ def test_changed_file_is_read_again(paths, tmp_path):
         embedder = make_embedder(cache=tmp_path / "features.db")
         features.append(embedder.fit_transform([str(path)]))
     assert np.abs(features[0] - features[1]).max() > 0.01
+
+
+def test_file_that_changes_meanwhile_is_not_stored(paths, tmp_path, monkeypatch):
+    path, cache = tmp_path / "image.png", tmp_path / "features.db"
+    before, after = (Path(p).read_bytes() for p in paths[1:3])
+    path.write_bytes(before)
+    digests = ImageFiles.digests
+
+    def digests_then_change(source):
+        found = digests(source)
+        path.write_bytes(after)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageFiles, "digests", digests_then_change)
+        with pytest.warns(UserWarning, match="it changed while images were being read"):
+            features = make_embedder(cache=cache).fit_transform([str(path)])
+    assert np.isnan(features).all()
+    path.write_bytes(before)
+    features = make_embedder(cache=cache).fit_transform([str(path)])
+    assert_close(features, make_embedder().fit_transform(paths[1:2]))
+
+
+def test_more_files_than_are_looked_through_at_a_time(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(_vgg_engine, "_DIGESTED", 4)
+    mixed = [*paths[:3], "none.png", *paths[3:]]
+    embedder = make_embedder(cache=tmp_path / "features.db").fit(mixed)
+    with pytest.warns(UserWarning, match=r"1 of 11 .* row 3 \('none.png'\)"):
+        features = embedder.transform(mixed)
+    assert np.isnan(features[3]).all()
+    assert_close(np.delete(features, 3, axis=0), make_embedder().fit_transform(paths))
 
 
 def test_unreadable_files_are_rows_of_nan_and_not_kept(paths, tmp_path):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from feature_extraction.vgg_files import draw_layers, write_legacy
 from PIL import Image
 
-from skestimators import VGGFlareClassifier
+from skestimators import MagnetogramReader, VGGFlareClassifier
 from skestimators.feature_extraction._vgg_engine import Engine
 from skestimators.neural_network._vgg_flare_network import n_stored_layers, skill
 
@@ -136,3 +137,35 @@ def test_skill_is_pooled_over_batches_and_weighted():
 def test_what_is_stored_is_never_larger_than_the_image():
     stored = [n_stored_layers(k) for k in range(1, 17)]
     assert stored == [15, 14, 13, 12, 11, 10] + 10 * [0]
+
+
+def test_lack_of_later_layers_is_found_before_images_are_read(paths, tmp_path):
+    path = write_legacy(tmp_path / "notop.h5", draw_layers(13))
+
+    def run(engine, images):
+        raise AssertionError("images were read")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "_run", run)
+        with pytest.raises(ValueError, match="no layer fc1"):
+            VGGFlareClassifier(path, trainable_layers=3).fit(paths, Y)
+
+
+@pytest.mark.parametrize("cache", [None, "features.db"])
+def test_an_error_that_is_asked_for_comes_at_once(cache, paths, tmp_path, monkeypatch):
+    n_runs, run = 0, Engine._run
+
+    def count(engine, images):
+        nonlocal n_runs
+        n_runs += 1
+        return run(engine, images)
+
+    monkeypatch.setattr(Engine, "_run", count)
+    reader = MagnetogramReader(on_unreadable="error")
+    cache = cache and tmp_path / cache
+    many = [*paths, "11999/none.png", *paths * 10]
+    classifier = make_classifier(reader=reader, cache=cache)
+    with pytest.raises(ValueError, match=r"row 12 \('11999/none.png'\)"):
+        classifier.fit(many, [*Y, 0, *Y.tolist() * 10])
+    assert n_runs == 0
+    assert not hasattr(classifier, "network_")

@@ -1,5 +1,7 @@
 """Numbers of active regions in the ways that data sets write them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,10 +38,10 @@ def test_ways_to_write_a_region(path, region):
 
 
 def test_groups_of_a_column_are_integers():
-    paths = pd.DataFrame({"path": ["7/a.png", "9/b.png", "7/c.png"]})
+    paths = pd.DataFrame({"path": ["7007/a.png", "9009/b.png", "7007/c.png"]})
     groups = active_region_groups(paths)
     assert groups.dtype == np.int64
-    np.testing.assert_array_equal(groups, [7, 9, 7])
+    np.testing.assert_array_equal(groups, [7007, 9009, 7007])
 
 
 def test_no_region_straddles_a_split():
@@ -62,8 +64,8 @@ def test_path_without_region_is_named(path):
     "other", [SHARP.format(377), "AR11158/b.png", "HARP377/b.png"], ids=lambda p: p[:8]
 )
 def test_two_kinds_of_numbers_are_refused(other):
-    with pytest.raises(ValueError, match=r"one kind.* row 0 .*'1/a.png'.* row 2 "):
-        active_region_groups(["1/a.png", "2/a.png", other])
+    with pytest.raises(ValueError, match=r"one kind.* row 0 .*'111/a.png'.* row 2 "):
+        active_region_groups(["111/a.png", "112/a.png", other])
 
 
 def test_harp_numbers_of_folders_and_files_agree():
@@ -74,4 +76,14 @@ def test_harp_numbers_of_folders_and_files_agree():
 
 def test_anything_but_strings_is_refused():
     with pytest.raises(ValueError, match=r"active_region_groups takes strings.* row 1"):
-        active_region_groups(["1/a.png", 2])
+        active_region_groups(["111/a.png", 2])
+
+
+def test_folders_of_dates_are_no_regions():
+    for path in ["/data/hmi/2014/01/05/a.fits", "2014/1/a.fits", "11158/7/a.png"]:
+        with pytest.raises(ValueError, match="no region"):
+            active_region_groups([path])
+
+
+def test_paths_of_pathlib():
+    assert active_region_groups([Path("11158", "0.png")]).tolist() == [11158]

@@ -352,3 +352,9 @@ def test_it_is_an_estimator_of_strings(folder):
     np.testing.assert_array_equal(np.stack(alone), images)
     with pytest.raises(ValueError, match="row 1 of X is 3"):
         reader.fit(["a.png", 3])
+
+
+def test_paths_of_pathlib(folder):
+    expected = MagnetogramReader((8, 8)).fit_transform([str(folder / PATHS[0])])
+    images = MagnetogramReader((8, 8)).fit_transform([folder / PATHS[0]])
+    np.testing.assert_array_equal(images, expected)

@@ -21,6 +21,13 @@ def test_rows_come_back_in_any_order():
         assert file[np.array([], dtype=int)].shape == (0, 3, 4)
 
 
+def test_row_that_was_never_written_is_an_error():
+    with RowFile(2, (3,)) as file:
+        file[[0]] = np.ones((1, 3))
+        with pytest.raises(OSError, match="ends before row 1"):
+            file[[0, 1]]
+
+
 def test_full_disk_says_how_much_room_is_needed(monkeypatch):
     with RowFile(1000, (4096,)) as file:
 
