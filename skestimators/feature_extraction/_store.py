@@ -110,10 +110,7 @@ class VectorStore:
         (n_pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         (found,) = self._connection.execute("PRAGMA application_id").fetchone()
         if n_pages and found != _APPLICATION_ID:
-            raise ValueError(
-                f"The file {self.path} is not a store of skestimators, or its header "
-                "is damaged; it was left alone. Name another file."
-            )
+            raise ValueError(self._not_a_store())
         self._connection.execute("PRAGMA synchronous=NORMAL")
         if not self._has_schema():
             # Of two processes that create the file the second waits, and finds it done.
@@ -122,6 +119,12 @@ class VectorStore:
                 for statement in _SCHEMA.split(";")[:-1]:
                     self._connection.execute(statement)
         self._use_write_ahead_log()
+
+    def _not_a_store(self):
+        return (
+            f"The file {self.path} is not a store of skestimators, or its header is "
+            "damaged; it was left alone. Name another file."
+        )
 
     def _has_schema(self):
         tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('vectors','claims')"
@@ -161,6 +164,8 @@ class VectorStore:
 
     def _named(self, error):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code == sqlite3.SQLITE_NOTADB:
+            return ValueError(self._not_a_store())
         if code == sqlite3.SQLITE_FULL:
             return OSError(
                 f"The disk of the store {self.path} is full. What was put before is "
