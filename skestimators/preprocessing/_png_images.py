@@ -41,9 +41,10 @@ def decode_png(content):
     """
     from PIL import Image
 
-    _check_chunks(content)
+    packed = _check_chunks(content)
     _check_kind(content)
     try:
+        _check_length(content, packed)
         with Image.open(BytesIO(content), formats=["PNG"]) as image:
             return np.array(image)
     except (OSError, SyntaxError, ValueError, zlib.error, struct.error) as error:
@@ -51,8 +52,8 @@ def decode_png(content):
 
 
 def _check_chunks(content):
-    """Find what PIL overlooks, or only warns of."""
-    start, name = _START, None
+    """Find what PIL overlooks, or only warns of; return the compressed pixels."""
+    start, name, packed = _START, None, []
     while name != b"IEND":
         if start + 12 > len(content):
             raise UnreadableImageError(_truncated(content))
@@ -67,7 +68,21 @@ def _check_chunks(content):
             )
         if name == b"acTL":
             raise UnreadableImageError("it is an animated PNG; save one image a file")
+        if name == b"IDAT":
+            packed.append(content[start + 8 : end - 4])
         start = end
+    return b"".join(packed)
+
+
+def _check_length(content, packed):
+    """Refuse an image whose last rows are missing, which PIL fills with black."""
+    width, height, _, colour, *_, interlaced = struct.unpack_from(
+        ">IIBBBBB", content, _START + 8
+    )
+    n_bytes = height * (1 + width * (3 if colour else 1))
+    rows = zlib.decompressobj().decompress(packed, n_bytes)
+    if len(rows) < n_bytes and not interlaced:
+        raise OSError("rows are missing")
 
 
 def _truncated(content):

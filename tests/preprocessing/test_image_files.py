@@ -1,5 +1,8 @@
 import os
+import struct
 import threading
+import zlib
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -212,6 +215,23 @@ def test_no_file_stays_open(tmp_path):
     _, reasons = read_images(paths, READING)
     assert [reason is None for reason in reasons] == [True] * 3 + [False] * 2
     assert psutil.Process().open_files() == before
+
+
+def test_rows_that_are_missing_are_not_black(tmp_path):
+    path = tmp_path / "a.png"
+    content = Path(_grey(path)).read_bytes()
+    start = content.index(b"IDAT") - 4
+    (length,) = struct.unpack_from(">I", content, start)
+    rows = zlib.decompress(content[start + 8 : start + 8 + length])
+    data = b"IDAT" + zlib.compress(rows[: len(rows) // 2])
+    chunk = (
+        struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    )
+    path.write_bytes(content[:start] + chunk + content[start + length + 12 :])
+    with pytest.raises(
+        UnreadableImageError, match="damaged PNG file .rows are missing"
+    ):
+        read_image(str(path), READING)
 
 
 def test_text_in_png_is_no_harm(tmp_path):
