@@ -228,9 +228,7 @@ def test_rows_that_are_missing_are_not_black(tmp_path):
         struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
     )
     path.write_bytes(content[:start] + chunk + content[start + length + 12 :])
-    with pytest.raises(
-        UnreadableImageError, match="damaged PNG file .rows are missing"
-    ):
+    with pytest.raises(UnreadableImageError, match="rows are missing"):
         read_image(str(path), READING)
 
 
