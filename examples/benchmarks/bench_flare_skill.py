@@ -7,7 +7,7 @@ Run on its own, for instance::
 Parts: `agreement` (skill on regions held out, over several draws of them, of the head
 that we train and of the one that keras does; `bench_flares.py` says how), `quality`
 (against a logistic regression on the unsigned flux, and what random splits would
-claim). Each takes two to three minutes on two cores. Weights are drawn at random.
+claim). They take four and two minutes on two idle cores. Weights are drawn at random.
 
 In `agreement`, keras too computes the features once, by its own network: as long as
 that is frozen, they are the same in every epoch.
