@@ -212,6 +212,8 @@ def _make_row(csv, line, fields, columns, places):
             f"{','.join(columns)}. {_FORMATS}."
         )
     name, value = (fields[place] for place in places)
+    # Tables written on Windows are read elsewhere, too.
+    name = name.replace("\\", "/")
     if not name:
         raise ValueError(f"{csv}, line {line}: the name of the file is empty.")
     return _Row(line, name, value)

@@ -13,7 +13,8 @@ _FRAME = re.compile(r"(\d{3,6})_(?:hmi|mdi)\.", re.I)
 # A number of eight digits is a date, not a region.
 _FOLDER = re.compile(r"(?:(NOAA|(?:NOAA[ _-]?)?AR|S?HARP)[ _.-]?)?(\d{1,6})", re.I)
 _HINT = (
-    "a folder named by the number, as in '11158/frame.png', or a SHARP file name, as "
+    "a folder named by the number, of three digits or more, as in '11158/frame.png', "
+    "or a SHARP file name, as "
     "'hmi.sharp_cea_720s.377.20110215_000000_TAI.magnetogram.fits'"
 )
 
