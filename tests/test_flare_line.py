@@ -193,11 +193,14 @@ def test_weights_of_one_are_none_and_zero_is_not_read(forecaster, images, runs):
     assert not runs
 
 
-def test_whole_weights_are_repetitions(forecaster, images):
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_whole_weights_are_repetitions(class_weight, forecaster, images):
     X, y = images.paths, images.labels
     counts = np.random.default_rng(0).integers(0, 4, size=16)
     # One step an epoch, as otherwise the batches differ.
-    classifier = forecaster(batch_size=100, early_stopping=False, max_epochs=10)
+    classifier = forecaster(
+        batch_size=100, early_stopping=False, max_epochs=10, class_weight=class_weight
+    )
     weighted = clone(classifier).fit(X, y, sample_weight=counts)
     repeated = clone(classifier).fit(np.repeat(X, counts), np.repeat(y, counts))
     assert_allclose(weighted.class_prior_, repeated.class_prior_)

@@ -361,16 +361,16 @@ def _stored(store, keys, items, width):
 
 def _compute_claimed(store, keys, batches, compute, width):
     """Yield (items, vectors) of those that nobody else is computing."""
-    claimed, found = set(), []
+    claimed = set()
 
     def missing():
         for batch in batches:
             mine = store.claim([keys[i] for i in batch])
             claimed.update(mine)
             items = np.array([i for i in batch if keys[i] in mine], dtype=int)
-            # Another process may have put some between the last look and the claim.
-            for here, vectors in _stored(store, keys, items, width):
-                found.append((here, vectors))
+            # Another process may have put some between the last look and the claim;
+            # the next look finds them.
+            for here, _ in _stored(store, keys, items, width):
                 items = np.setdiff1d(items, here)
             if len(items):
                 yield items
@@ -382,7 +382,6 @@ def _compute_claimed(store, keys, batches, compute, width):
             store.put(put, vectors[usable])
             claimed.difference_update(put)
             yield items, vectors
-        yield from found
     finally:
         if claimed:
             store.release(claimed)

@@ -201,6 +201,9 @@ class VGGEmbedder(
 
         Raises
         ------
+        ImportError
+            If an optional dependency is missing.
+
         ValueError
             If a parameter or `X` is not valid; the message names it.
 

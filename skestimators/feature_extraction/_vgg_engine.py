@@ -169,8 +169,19 @@ class Engine:
     def _run(self, images):
         if not self.weights.stop:
             return images
-        with torch_threads(self.n_jobs):
+        with torch_threads(self.n_jobs), _exact_float32():
             network = load_part(self.weights, self.dtype, self.device)
             output = network(torch.from_numpy(images).to(self.device))
             output = output.mean((1, 2)) if self.average else output
         return output.float().cpu().numpy()
+
+
+def _exact_float32():
+    """Return a context in which CUDA does not round float32 to TF32."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    )

@@ -80,7 +80,7 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
 
     dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Type that the frozen layers compute in, as for :class:`VGGEmbedder`. Those that
-        are trained have float32.
+        are trained, and frozen ones that run in every epoch, have float32.
 
     device : str, default="auto"
         `"auto"` takes the first available of cuda, mps and cpu; otherwise the name of
@@ -266,6 +266,11 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
 
         OSError
             If weights are missing, or the disk is full.
+
+        Warns
+        -----
+        UserWarning
+            If a file cannot be read, or the weights are random.
         """
         return self._fit(X, y, sample_weight, groups)
 
@@ -291,6 +296,9 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
             `on_unreadable="error"`, or the file of weights is not the one that `fit`
             used.
 
+        OSError
+            If weights are missing, or the store cannot be read or written.
+
         Warns
         -----
         UserWarning
@@ -311,6 +319,16 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
         -------
         y_pred : ndarray of shape (n_samples,)
             Class labels.
+
+        Raises
+        ------
+        ValueError, OSError
+            As for `predict_proba`.
+
+        Warns
+        -----
+        UserWarning
+            If a file cannot be read.
         """
         proba = self._predict_proba(X)
         return self.classes_[proba.argmax(axis=1)]

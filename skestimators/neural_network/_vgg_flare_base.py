@@ -45,11 +45,11 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
             weight, np.arange(len(source)), y, groups
         )
         self.classes_ = find_classes(self, labels)
-        factor = weigh_classes(self.class_weight, counting, labels)
         labels = np.searchsorted(self.classes_, labels)
         self._set_up()
         # For their errors, before the long work.
         parts = self._split(labels, groups)
+        factor = self._weigh(labels, counting)
         stored, last = self._weights()
         part, self._stored_digest = last.build(), fingerprint(stored)
         with (
@@ -67,6 +67,7 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
                 self._check_readable(labels, readable)
                 groups = None if groups is None else groups[readable]
                 parts = [readable[p] for p in self._split(labels[readable], groups)]
+                factor[readable] = self._weigh(labels[readable], counting[readable])
             self.class_prior_ = np.bincount(
                 labels[parts[0]], counting[parts[0]], minlength=len(self.classes_)
             )
@@ -87,6 +88,9 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
         elif self.early_stopping and isinstance(source, ImageFiles):
             groups = self._regions(source.paths)
         return y, weight, groups
+
+    def _weigh(self, labels, weight):
+        return weigh_classes(self.class_weight, weight, self.classes_, labels)
 
     def _regions(self, paths):
         """Return the regions that paths name, None if none does."""

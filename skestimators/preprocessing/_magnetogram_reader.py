@@ -162,6 +162,9 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
         Raises
         ------
+        ImportError
+            If an optional dependency is missing.
+
         ValueError
             If a parameter is not valid, or `X` is no column of strings.
         """
@@ -189,6 +192,11 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ValueError
             If `X` is no column of strings or, with `on_unreadable="error"`, a file
             cannot be read; the message names the first few and says why.
+
+        Warns
+        -----
+        UserWarning
+            If a file cannot be read.
         """
         check_is_fitted(self)
         paths = self._paths(X, reset=False)
@@ -215,6 +223,11 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         report : DataFrame
             One line for each file that cannot be read: its `"row"` in `X`, counted from
             0, its `"path"` and the `"reason"`.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no column of strings.
         """
         check_is_fitted(self)
         return unreadable_table(self._read(self._paths(X, reset=False)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from skestimators.utils._validation import check_finite_target
@@ -77,7 +77,7 @@ def find_classes(estimator, y):
     return classes
 
 
-def weigh_classes(class_weight, weight, y):
+def weigh_classes(class_weight, weight, classes, numbers):
     """Return the factor of each row in the loss.
 
     Parameters
@@ -88,8 +88,11 @@ def weigh_classes(class_weight, weight, y):
     weight : ndarray of shape (n_samples,)
         Row weights, not negative.
 
-    y : ndarray of shape (n_samples,)
-        Labels.
+    classes : ndarray of shape (n_classes,)
+        Class labels.
+
+    numbers : ndarray of int of shape (n_samples,)
+        Which of them each row has.
 
     Returns
     -------
@@ -101,7 +104,12 @@ def weigh_classes(class_weight, weight, y):
     ValueError
         If a class has a negative weight, or no row has any.
     """
-    factor = weight * compute_sample_weight(class_weight, y)
+    present, numbers = np.unique(numbers, return_inverse=True)
+    classes = classes[present]
+    of_class = compute_class_weight(
+        class_weight, classes=classes, y=classes[numbers], sample_weight=weight
+    )
+    factor = weight * of_class[numbers].astype(weight.dtype)
     if factor.min() < 0 or not factor.any():
         raise ValueError(
             f"class_weight={class_weight} must not be negative, nor zero for all rows."

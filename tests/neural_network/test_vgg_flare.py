@@ -58,6 +58,27 @@ def test_what_is_held_out_is_chosen_among_the_readable(paths):
         assert len(classifier.history_["valid_tss"]) == classifier.n_iter_
 
 
+def test_unreadable_images_weigh_nothing(paths):
+    classifier = make_classifier(early_stopping=False, class_weight="balanced")
+    expected = classifier.fit(paths, Y).predict_proba(paths)
+    lost = [f"{path}.lost.png" for path in paths]
+    with pytest.warns(UserWarning, match="12 of 24 image files cannot be read"):
+        classifier.fit([*paths, *lost], [*Y, *np.ones(12)])
+    np.testing.assert_allclose(classifier.predict_proba(paths), expected, atol=1e-6)
+
+
+def test_patience_counts_epochs_without_better_skill(paths):
+    params = {"max_epochs": 60, "n_iter_no_change": 3, "validation_fraction": 0.4}
+    classifier = make_classifier(**params, learning_rate=0.3).fit(paths, Y)
+    tss = np.array(classifier.history_["valid_tss"])
+    assert classifier.n_iter_ < 60
+    assert (tss[-3:] <= tss[:-3].max()).all()
+    assert tss[-4] > tss[:-4].max(initial=-2)
+    # With a tolerance that no score can meet, the first epoch is the last better one.
+    classifier = make_classifier(**params, tol=3.0).fit(paths, Y)
+    assert classifier.n_iter_ == 4
+
+
 def test_unreadable_image_gets_the_shares_of_the_classes(paths):
     classifier = make_classifier(early_stopping=False).fit(paths, Y, np.where(Y, 3, 1))
     with pytest.warns(UserWarning, match=r"none\.png.*as likely as `class_prior_`"):

@@ -52,7 +52,7 @@ class ActivationSearcher(NetworkTrainer):
         )
         weight, rows, y, groups = drop_weightless(weight, rows, y, groups)
         labels = self._encode(y, reset=not go_on)
-        factor = weigh_classes(self.class_weight, weight, y)
+        factor = weigh_classes(self.class_weight, weight, self.classes_, labels)
         if self.module is None and rows.ndim == 2:
             self._check_layers()
         if not go_on:
