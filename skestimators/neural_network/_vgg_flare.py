@@ -73,7 +73,7 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
 
     n_iter_no_change : int, default=10
         With `early_stopping`, training ends after this many epochs without a better
-        TSS.
+        TSS, or the same with a smaller loss.
 
     tol : float, default=0.0
         Smallest improvement that counts as one.
@@ -146,6 +146,9 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
     :class:`~sklearn.model_selection.TunedThresholdClassifierCV` with
     `scoring=tss_scorer` finds a better one on images held out. Left alone it holds out
     images, not regions: give it `cv=list(StratifiedGroupKFold().split(X, y, groups))`.
+
+    Features in a store may differ by rounding, about 1e-6 of the largest, from those of
+    a run with other batches.
 
     A :class:`~sklearn.callback.ScoringMonitor` predicts after every epoch; give `cache`
     with it.

@@ -62,7 +62,8 @@ class EarlyStopping(Callback):
         What has to be beaten: loss and weights of the network there was.
 
     score : str or None, default=None
-        Name of a score that counts before the loss.
+        Name of a score that counts before the loss: of epochs with the same score, one
+        with a smaller loss is better.
     """
 
     def __init__(self, patience, tol, start=None, score=None):
@@ -71,6 +72,7 @@ class EarlyStopping(Callback):
         self.score = score
         start_loss, self.best_weights = start or (np.inf, None)
         self.best = (start_loss if score is None else np.inf, start_loss)
+        self.without_improvement = 0
 
     def on_epoch_end(self, net, **kwargs):
         """Compare the epoch with those before it."""
@@ -82,11 +84,18 @@ class EarlyStopping(Callback):
             # Where a score is not defined, the loss decides.
             costs = losses if np.isnan(scores).any() else -scores
         now = (costs[-1], losses[-1])
+        # Where one class is rare, the score may stay at zero while the loss falls.
+        is_better = (
+            self.score is not None and now[0] == self.best[0] and now < self.best
+        )
+        if is_better or not _without_improvement(costs, self.tol)[-1]:
+            self.without_improvement = 0
+        else:
+            self.without_improvement += 1
+        self.is_over = self.without_improvement >= self.patience
         if now <= self.best and losses[-1] < np.inf:
             self.best = now
             self.best_weights = copy.deepcopy(net.network.state_dict())
-        latest = _without_improvement(costs, self.tol)[-self.patience :]
-        self.is_over = len(latest) == self.patience and all(latest)
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights of the best epoch."""

@@ -67,16 +67,25 @@ def test_unreadable_images_weigh_nothing(paths):
     np.testing.assert_allclose(classifier.predict_proba(paths), expected, atol=1e-6)
 
 
-def test_patience_counts_epochs_without_better_skill(paths):
-    params = {"max_epochs": 60, "n_iter_no_change": 3, "validation_fraction": 0.4}
-    classifier = make_classifier(**params, learning_rate=0.3).fit(paths, Y)
-    tss = np.array(classifier.history_["valid_tss"])
-    assert classifier.n_iter_ < 60
-    assert (tss[-3:] <= tss[:-3].max()).all()
-    assert tss[-4] > tss[:-4].max(initial=-2)
-    # With a tolerance that no score can meet, the first epoch is the last better one.
-    classifier = make_classifier(**params, tol=3.0).fit(paths, Y)
-    assert classifier.n_iter_ == 4
+def _epochs_without_improvement(classifier, tol):
+    """Return how long it had not become better when it ended."""
+    n_without, best = 0, (-np.inf, -np.inf)
+    for tss, loss in zip(
+        classifier.history_["valid_tss"], classifier.history_["valid_loss"], strict=True
+    ):
+        now = (tss, -loss)
+        better = tss > best[0] + tol or (tss == best[0] and now > best)
+        n_without, best = (0 if better else n_without + 1), max(best, now)
+    return n_without
+
+
+@pytest.mark.parametrize(("learning_rate", "tol"), [(0.3, 0.0), (0.1, 0.0), (0.3, 0.6)])
+def test_patience_counts_epochs_without_better_skill_or_loss(learning_rate, tol, paths):
+    params = {"max_epochs": 200, "n_iter_no_change": 3, "validation_fraction": 0.4}
+    classifier = make_classifier(**params, learning_rate=learning_rate, tol=tol)
+    classifier.fit(paths, Y)
+    assert classifier.n_iter_ < 200
+    assert _epochs_without_improvement(classifier, tol) == 3
 
 
 def test_unreadable_image_gets_the_shares_of_the_classes(paths):
