@@ -34,7 +34,7 @@ def _run(losses, scores):
         ([3, 2, 1, 2, 2, 0], None, (5, 2)),
         # All is forecast quiet at first, as one class is rare: the loss decides.
         ([5, 4, 3, 2, 1], [0, 0, 0, 0, 0.5], (5, 4)),
-        ([5, 4, 4, 4, 1], [0, 0, 0, 0, 0.5], (4, 1)),
+        ([5, 4, 5, 5, 1], [0, 0, 0, 0, 0.5], (4, 1)),
         # A better score with a larger loss is better; a worse one never is.
         ([1, 2, 3, 1, 1], [0.1, 0.2, 0.3, 0.2, 0.2], (5, 2)),
         # Where the score is not defined, the loss decides.
