@@ -7,6 +7,7 @@ from sklearn.utils.validation import validate_data
 
 from skestimators.preprocessing import MagnetogramReader
 from skestimators.preprocessing._image_files import digest_files, stream_images
+from skestimators.preprocessing._magnetogram_reader import reading_of
 from skestimators.preprocessing._unreadable import complain
 from skestimators.utils._strings import validate_strings
 
@@ -37,7 +38,7 @@ class ImageFiles:
         self.reader = reader
         self.caller = caller
         self.numbers = np.arange(len(paths)) if numbers is None else numbers
-        self.reading = reader._reading(caller)
+        self.reading = reading_of(reader, caller)
         self.size = self.reading.size
         # What an image is made of beside the content of its file.
         self.recipe = (self.size, self.reading.field_limit, self.reading.nan)

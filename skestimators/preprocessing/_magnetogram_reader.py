@@ -169,7 +169,7 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             If a parameter is not valid, or `X` is no column of strings.
         """
         with fit_task(self, max_steps=0, X=X):
-            self._reading()
+            reading_of(self)
             self._paths(X, reset=True)
         return self
 
@@ -238,7 +238,7 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     def _read(self, paths, images=None):
         """Read files, into an array if one is given; return those that cannot be."""
         batches = (np.arange(s.start, s.stop) for s in gen_batches(len(paths), _BATCH))
-        stream = stream_images(paths, batches, self._reading(), self.n_jobs)
+        stream = stream_images(paths, batches, reading_of(self), self.n_jobs)
         unreadable = []
 
         for rows, batch, reasons in track(
@@ -254,25 +254,48 @@ class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                     unreadable.append((row, paths[row], reason))
         return unreadable
 
-    def _reading(self, caller=None):
-        """Return how files are read, after checking that they can be."""
-        self._validate_params()
-        for module in ("astropy.io.fits", "PIL.Image", "skimage.transform"):
-            import_optional(module, extra="solar", caller=caller or self)
-        check_layer_sizes("size", self.size)
-        if len(self.size) != 2:
-            raise ValueError(f"size must be (height, width), got {self.size!r}.")
-        root = None
-        if self.root is not None:
-            root = os.path.abspath(os.path.expanduser(self.root))
-            if not os.path.isdir(root):
-                raise ValueError(f"root={str(self.root)!r} is no folder.")
-        size = tuple(int(length) for length in self.size)
-        return Reading(size, float(self.field_limit), self.nan, root)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def reading_of(reader, caller=None):
+    """Return how a reader reads, after checking that it can.
+
+    Parameters
+    ----------
+    reader : MagnetogramReader
+        It need not be fitted.
+
+    caller : object or None, default=None
+        What errors name; None for the reader.
+
+    Returns
+    -------
+    reading : Reading
+        Its parameters.
+
+    Raises
+    ------
+    ImportError
+        If an optional dependency is missing.
+
+    ValueError
+        If a parameter is not valid.
+    """
+    reader._validate_params()
+    for module in ("astropy.io.fits", "PIL.Image", "skimage.transform"):
+        import_optional(module, extra="solar", caller=caller or reader)
+    check_layer_sizes("size", reader.size)
+    if len(reader.size) != 2:
+        raise ValueError(f"size must be (height, width), got {reader.size!r}.")
+    root = None
+    if reader.root is not None:
+        root = os.path.abspath(os.path.expanduser(reader.root))
+        if not os.path.isdir(root):
+            raise ValueError(f"root={str(reader.root)!r} is no folder.")
+    size = tuple(int(length) for length in reader.size)
+    return Reading(size, float(reader.field_limit), reader.nan, root)
