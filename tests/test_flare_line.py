@@ -19,6 +19,7 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skestimators import (
     MagnetogramReader,
@@ -334,3 +335,29 @@ def test_the_last_layers_alone_are_trained(n_layers, images, tmp_path):
     before, after = weights_of(still), weights_of(moved.fit(X, y))
     changed = {key.split(".")[-2] for key in after if (before[key] != after[key]).any()}
     assert changed == {"head", *NAMES[len(NAMES) + 1 - n_layers :]}
+
+
+@pytest.mark.slow
+def test_it_sees_more_than_the_flux(tmp_path):
+    sun = make_magnetograms(
+        tmp_path / "images", n_regions=60, n_frames=4, random_state=0
+    )
+    by_region = {
+        "groups": sun.groups,
+        "cv": StratifiedGroupKFold(5),
+        "scoring": tss_scorer,
+    }
+    classifier = VGGFlareClassifier(
+        "random",
+        class_weight="balanced",
+        max_epochs=20,
+        cache=tmp_path / "features.db",
+        random_state=0,
+    )
+    skill = cross_val_score(classifier, sun.paths, sun.labels, **by_region)
+    regression = make_pipeline(
+        StandardScaler(), LogisticRegression(class_weight="balanced")
+    )
+    flux = np.log(sun.unsigned_flux)[:, np.newaxis]
+    baseline = cross_val_score(regression, flux, sun.labels, **by_region)
+    assert skill.mean() > baseline.mean() + 0.1

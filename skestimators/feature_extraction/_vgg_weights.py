@@ -206,7 +206,7 @@ class Weights(WeightsSource):
     """
 
     def __init__(self, start, stop, *, path=None, seed=None):
-        drawn_by = (torch.__version__,)
+        drawn_by = ("He, first layer / 32", torch.__version__)
         part = ("VGG16", start, stop)
         super().__init__(part, path=path, seed=seed, drawn_by=drawn_by)
         self.start = start

@@ -76,7 +76,7 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
         TSS, or the same with a smaller loss.
 
     tol : float, default=0.0
-        Smallest improvement that counts as one.
+        Smallest improvement that counts as one, of the TSS or of the loss.
 
     dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Type that the frozen layers compute in, as for :class:`VGGEmbedder`. Those that

@@ -77,7 +77,12 @@ def _read_file(path, root):
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UnreadableImageError("it is no regular file")
-            content = file.read(_MAX_BYTES + 1)
+            if status.st_size > _MAX_BYTES:
+                raise UnreadableImageError(
+                    f"it has {status.st_size} bytes; at most {_MAX_BYTES} are read"
+                )
+            # No more than there was, should it be growing.
+            content = file.read(status.st_size)
     except FileNotFoundError:
         raise UnreadableImageError("there is no such file") from None
     except IsADirectoryError:
@@ -91,10 +96,6 @@ def _read_file(path, root):
         raise
     except ValueError as error:
         raise UnreadableImageError(str(error)) from error
-    if len(content) > _MAX_BYTES:
-        raise UnreadableImageError(
-            f"it has more than {_MAX_BYTES} bytes, the largest that are read"
-        )
     return content
 
 

@@ -68,6 +68,9 @@ def _check_chunks(content):
             )
         if name == b"acTL":
             raise UnreadableImageError("it is an animated PNG; save one image a file")
+        if name == b"IHDR" and start > _START:
+            # PIL would believe the last of them.
+            raise UnreadableImageError("it is a damaged PNG file (several headers)")
         if name == b"IDAT":
             packed.append(content[start + 8 : end - 4])
         start = end

@@ -85,10 +85,8 @@ class EarlyStopping(Callback):
             costs = losses if np.isnan(scores).any() else -scores
         now = (costs[-1], losses[-1])
         # Where one class is rare, the score may stay at zero while the loss falls.
-        is_better = (
-            self.score is not None and now[0] == self.best[0] and now < self.best
-        )
-        if is_better or not _without_improvement(costs, self.tol)[-1]:
+        is_closer = now[0] == self.best[0] and now[1] < self.best[1] - self.tol
+        if is_closer or not _without_improvement(costs, self.tol)[-1]:
             self.without_improvement = 0
         else:
             self.without_improvement += 1

@@ -74,7 +74,7 @@ def _epochs_without_improvement(classifier, tol):
         classifier.history_["valid_tss"], classifier.history_["valid_loss"], strict=True
     ):
         now = (tss, -loss)
-        better = tss > best[0] + tol or (tss == best[0] and now > best)
+        better = tss > best[0] + tol or (tss == best[0] and -loss > best[1] + tol)
         n_without, best = (0 if better else n_without + 1), max(best, now)
     return n_without
 
@@ -199,3 +199,11 @@ def test_an_error_that_is_asked_for_comes_at_once(cache, paths, tmp_path, monkey
         classifier.fit(many, [*Y, 0, *Y.tolist() * 10])
     assert n_runs == 0
     assert not hasattr(classifier, "network_")
+
+
+def test_one_bad_file_in_a_thousand_does_not_end_the_run(paths):
+    many, y = [*paths * 83, *paths[:4]], [*Y.tolist() * 83, *Y[:4]]
+    many[617] = f"{many[617]}.lost.png"
+    with pytest.warns(UserWarning, match=r"1 of 1000 .* row 617 .*no such file"):
+        classifier = make_classifier(max_epochs=1).fit(many, y)
+    assert classifier.unreadable_["row"].tolist() == [617]

@@ -217,19 +217,43 @@ def test_no_file_stays_open(tmp_path):
     assert psutil.Process().open_files() == before
 
 
-def test_rows_that_are_missing_are_not_black(tmp_path):
-    path = tmp_path / "a.png"
+def _chunk(kind, data):
+    checksum = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + checksum
+
+
+def _replace_pixels(path, replace):
+    """Replace the chunk of pixels by what a function makes of the pixels in it."""
     content = Path(_grey(path)).read_bytes()
     start = content.index(b"IDAT") - 4
     (length,) = struct.unpack_from(">I", content, start)
     rows = zlib.decompress(content[start + 8 : start + 8 + length])
-    data = b"IDAT" + zlib.compress(rows[: len(rows) // 2])
-    chunk = (
-        struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
-    )
-    path.write_bytes(content[:start] + chunk + content[start + length + 12 :])
+    path.write_bytes(content[:start] + replace(rows) + content[start + length + 12 :])
+    return str(path)
+
+
+def test_rows_that_are_missing_are_not_black(tmp_path):
+    def half(rows):
+        return _chunk(b"IDAT", zlib.compress(rows[: len(rows) // 2]))
+
+    path = _replace_pixels(tmp_path / "a.png", half)
     with pytest.raises(UnreadableImageError, match="rows are missing"):
-        read_image(str(path), READING)
+        read_image(path, READING)
+
+
+@pytest.mark.parametrize(
+    ("size", "bits", "colour"),
+    [(30_000, 8, 0), (8_000, 8, 0), (40, 8, 6), (40, 16, 0)],
+)
+def test_second_header_does_not_pass(size, bits, colour, tmp_path):
+    header = struct.pack(">IIBBBBB", size, size, bits, colour, 0, 0, 0)
+
+    def with_header(rows):
+        return _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows))
+
+    path = _replace_pixels(tmp_path / "a.png", with_header)
+    with pytest.raises(UnreadableImageError, match="several headers"):
+        read_image(path, READING)
 
 
 def test_text_in_png_is_no_harm(tmp_path):
