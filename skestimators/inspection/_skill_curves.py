@@ -8,7 +8,6 @@ from scipy.sparse import csr_array
 from sklearn.utils import (
     assert_all_finite,
     check_consistent_length,
-    check_random_state,
     check_scalar,
 )
 from sklearn.utils.multiclass import type_of_target
@@ -226,22 +225,6 @@ def check_bins(n_bins, strategy, prob):
         # Not np.quantile: it rounds differently from scikit-learn's calibration_curve.
         return np.percentile(prob, np.linspace(0, 1, n_bins + 1) * 100)
     raise ValueError(f"strategy must be 'uniform' or 'quantile', got {strategy!r}.")
-
-
-def draw_seed(random_state):
-    """Return a seed of the resamples.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        As everywhere in scikit-learn.
-
-    Returns
-    -------
-    seed : int
-        The seed.
-    """
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def skill_and_reliability(forecasts, thresholds, edges):

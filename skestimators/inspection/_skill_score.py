@@ -11,12 +11,12 @@ from skestimators.inspection._skill_curves import (
     check_bins,
     check_forecasts,
     check_thresholds,
-    draw_seed,
     skill_and_reliability,
     skill_at,
 )
 from skestimators.inspection._skill_plot import draw_reliability, draw_skill, new_axes
 from skestimators.utils._optional import import_optional
+from skestimators.utils._seeding import draw_seed
 
 
 class SkillScoreDisplay:
