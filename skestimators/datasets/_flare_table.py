@@ -47,7 +47,8 @@ def read_flare_table(csv, root=None, *, min_flare=None):
     - columns `filename` and `class`, 0 or 1, with these names in the first line. Other
       columns are left out;
     - the label files of the AR-flares data set [1]_: lines `name,flareSize`, with the
-      size of the largest flare that follows, such as `M1.0`, or 0 for none. Names
+      size of the largest flare that follows, such as `M1.0`, or 0 for none, below a
+      line that says `name,flareSize` or none. Names
       there have no folder, but the images lie in one for each region:
       `1069_hmi.M_720s.20100505_000000_TAI.1.magnetogram_224.png` becomes
       `1069/1069_hmi...`.
@@ -170,8 +171,8 @@ def _read_rows(csv):
         places = [_find_column(csv, columns, name) for name in ("filename", "class")]
         rows = []
     else:
+        rows = [] if columns == ["name", "flaresize"] else [(line, fields)]
         places, columns = (0, 1), ("name", "flareSize")
-        rows = [(line, fields)]
     rows.extend(records)
     if not rows:
         raise ValueError(f"{csv}: no rows below the names of the columns.")

@@ -212,7 +212,13 @@ def _check_images(estimator, X, reset):
     if images.ndim != 4 or images.shape[3] != 3:
         raise ValueError(
             f"{type(estimator).__name__} takes paths of image files, or images of "
-            f"shape (n_samples, height, width, 3), but X has shape {images.shape}."
+            f"shape (n_samples, height, width, 3), but X has shape {images.shape}. One "
+            "channel is made three by np.repeat(X[..., np.newaxis], 3, axis=3)."
+        )
+    if images.dtype.kind == "f" and 0 < np.nanmax(images, initial=0) <= 1:
+        raise ValueError(
+            "Pixels are numbers from 0 to 255, but X holds none above 1: multiply it "
+            "by 255."
         )
     for row, image in enumerate(images):
         if np.isinf(image).any():

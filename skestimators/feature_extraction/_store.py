@@ -93,12 +93,21 @@ class VectorStore:
         with self._named_errors():
             if self.path.is_dir():
                 raise ValueError(f"The store {self.path} is a folder; name a file.")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             try:
                 self._open()
             except BaseException:
                 self.close()
                 raise
+
+    def _make_folder(self):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"The folder of the store {self.path} is not there and cannot be made "
+                f"({error}). Name another file by the parameter `cache`."
+            ) from error
 
     def _open(self):
         _OPEN_HERE.add(self._token)

@@ -72,6 +72,12 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
                 labels[parts[0]], counting[parts[0]], minlength=len(self.classes_)
             )
             self.class_prior_ /= self.class_prior_.sum()
+            if len(parts) > 1 and len(np.unique(labels[parts[1]])) < 2:
+                warn_user(
+                    "All images held out are of one class, so that there is no TSS to "
+                    "choose the best epoch by, only the loss. Raise "
+                    "validation_fraction, or add regions of the rarer class."
+                )
             with torch_seed(self._seed):
                 self._train(part, features, (labels, factor, counting), parts, task)
         return self
@@ -186,12 +192,15 @@ class FlareForecaster(CallbackSupportMixin, BaseEstimator):
     def _check_readable(self, labels, readable):
         """Check that of each class there is an image left."""
         lost = np.setdiff1d(labels, labels[readable])
-        if len(lost):
-            label = self.classes_.tolist()[lost[0]]
-            raise ValueError(
-                f"None of the images of class {label!r} can be read. The first of all "
-                f"that cannot: {self.unreadable_['reason'].iloc[0]}."
-            )
+        if not len(lost):
+            return
+        of_class = f" of class {self.classes_.tolist()[lost[0]]!r}"
+        row, path, reason = self.unreadable_.iloc[0]
+        raise ValueError(
+            f"None of the images{of_class if len(readable) else ''} can be read. The "
+            f"first that cannot is in row {row}{'' if path is None else f' ({path!r})'}"
+            f": {reason}."
+        )
 
     def _train(self, part, features, targets, parts, task):
         """Train the layers after them."""

@@ -185,6 +185,11 @@ def test_label_files_of_ar_flares_leave_out_the_folder(tmp_path):
     np.testing.assert_array_equal(active_region_groups(table.paths), table.groups)
 
 
+def test_sizes_below_the_names_of_their_columns(write):
+    table = read_flare_table(write("name,flareSize\n707/a.png,M1.0\n808/a.png,0\n"))
+    assert table.labels.tolist() == [1, 0]
+
+
 def test_table_written_on_windows(write, tmp_path):
     table = read_flare_table(write("filename,class\n11158\\0.png,1\n"), root=tmp_path)
     assert table.paths[0] == str(tmp_path / "11158" / "0.png")

@@ -190,6 +190,7 @@ def test_image_with_nan_is_a_row_of_nan(paths):
     [
         (np.zeros((2, 32, 32, 1)), {}, r"shape \(n_samples, height, width, 3\)"),
         (np.zeros((2, 32, 32)), {}, r"shape \(n_samples, height, width, 3\)"),
+        (np.full((2, 32, 32, 3), 0.5), {}, "none above 1: multiply it by 255"),
         (np.zeros((2, 3)), {}, "column of strings"),
         (np.full((1, 32, 32, 3), np.inf), {}, "row 0 holds infinite"),
         (np.zeros((1, 31, 64, 3)), {}, "at least 32 x 32 pixels, not of 31 x 64"),
@@ -302,3 +303,10 @@ def test_full_disk_is_a_clear_error_and_the_store_stays_usable(
     make_embedder(cache=cache).fit_transform(paths)
     # The batch that found no room is computed again, and those after it.
     assert sum(runs) == 9 + 3
+
+
+def test_store_in_a_folder_that_cannot_be_made(paths, tmp_path):
+    (tmp_path / "file").touch()
+    embedder = make_embedder(cache=tmp_path / "file" / "features.db").fit(paths)
+    with pytest.raises(OSError, match=r"store .*features\.db .*parameter `cache`"):
+        embedder.transform(paths)

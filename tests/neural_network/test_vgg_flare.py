@@ -50,7 +50,7 @@ def test_class_without_a_readable_image_is_an_error(paths):
 def test_what_is_held_out_is_chosen_among_the_readable(paths):
     broken = list(paths)
     classifier = make_classifier(validation_fraction=0.4)
-    for row in range(8):
+    for row in range(6):
         broken[row] = f"{paths[row]}.none.png"
         with pytest.warns(UserWarning, match=f"{row + 1} of 12 .* left out"):
             classifier.fit(broken, Y)
@@ -205,5 +205,21 @@ def test_one_bad_file_in_a_thousand_does_not_end_the_run(paths):
     many, y = [*paths * 83, *paths[:4]], [*Y.tolist() * 83, *Y[:4]]
     many[617] = f"{many[617]}.lost.png"
     with pytest.warns(UserWarning, match=r"1 of 1000 .* row 617 .*no such file"):
-        classifier = make_classifier(max_epochs=1).fit(many, y)
+        classifier = make_classifier(max_epochs=1, validation_fraction=0.4).fit(many, y)
     assert classifier.unreadable_["row"].tolist() == [617]
+
+
+def test_no_readable_image_at_all_names_the_first(tmp_path):
+    lost = [f"{11000 + number}/lost.png" for number in range(8)]
+    with (
+        pytest.raises(ValueError, match=r"None of the images can.*row 0 \('11000/lost"),
+        pytest.warns(UserWarning, match="8 of 8 image files"),
+    ):
+        make_classifier(validation_fraction=0.5).fit(lost, [0, 1] * 4)
+
+
+def test_one_class_held_out_is_said(paths):
+    y = np.repeat([0, 0, 0, 0, 0, 1], 2)
+    with pytest.warns(UserWarning, match="held out are of one class"):
+        classifier = make_classifier(validation_fraction=0.2).fit(paths, y)
+    assert np.isnan(classifier.history_["valid_tss"]).all()
