@@ -33,6 +33,21 @@ def real_data():
     return locate
 
 
+@pytest.fixture
+def runs(monkeypatch):
+    """The number of images of each run of VGG16."""
+    from skestimators.feature_extraction._vgg_engine import Engine
+
+    sizes, run = [], Engine._run
+
+    def count(engine, images):
+        sizes.append(len(images))
+        return run(engine, images)
+
+    monkeypatch.setattr(Engine, "_run", count)
+    return sizes
+
+
 def pytest_terminal_summary(terminalreporter):
     """Print how many of scikit-learn's checks each estimator passes."""
     outcomes = {}

@@ -33,7 +33,6 @@ from skestimators import (
 
 pytest.importorskip("torch")
 
-from skestimators.feature_extraction._vgg_engine import Engine
 from skestimators.neural_network import _vgg_flare_base
 from skestimators.neural_network._vgg_flare_network import NAMES
 
@@ -77,19 +76,6 @@ def forecaster(store):
 @pytest.fixture(scope="module")
 def fitted(forecaster, images):
     return forecaster().fit(images.paths, images.labels)
-
-
-@pytest.fixture
-def runs(monkeypatch):
-    """The number of images of each run of the network."""
-    sizes, run = [], Engine._run
-
-    def count(engine, batch):
-        sizes.append(len(batch))
-        return run(engine, batch)
-
-    monkeypatch.setattr(Engine, "_run", count)
-    return sizes
 
 
 @pytest.fixture

@@ -61,19 +61,6 @@ def fitted(paths, tmp_path_factory):
     return classifier.fit(paths, LABELS)
 
 
-@pytest.fixture
-def runs(monkeypatch):
-    """The number of images of each run of the network."""
-    sizes, run = [], Engine._run
-
-    def count(engine, batch):
-        sizes.append(len(batch))
-        return run(engine, batch)
-
-    monkeypatch.setattr(Engine, "_run", count)
-    return sizes
-
-
 def assert_same_network(one, other):
     weights = other.network_.state_dict()
     for name, weight in one.network_.state_dict().items():

@@ -41,19 +41,6 @@ def assert_close(actual, expected):
     assert np.abs(actual - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-@pytest.fixture
-def runs(monkeypatch):
-    """The number of images of each run of the network."""
-    sizes, run = [], Engine._run
-
-    def count(engine, images):
-        sizes.append(len(images))
-        return run(engine, images)
-
-    monkeypatch.setattr(Engine, "_run", count)
-    return sizes
-
-
 def test_files_and_their_pixels_have_the_same_features(paths):
     from_files = make_embedder().fit_transform(paths)
     images = SMALL.fit(paths).transform(paths)
