@@ -36,8 +36,6 @@ pytest.importorskip("torch")
 from skestimators.neural_network import _vgg_flare_base
 from skestimators.neural_network._vgg_flare_network import NAMES
 
-pytestmark = pytest.mark.filterwarnings("ignore:VGG.*weights='random':UserWarning")
-
 BY_REGION = StratifiedGroupKFold(3)
 SMALL = MagnetogramReader((32, 32))
 

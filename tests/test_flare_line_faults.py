@@ -28,8 +28,6 @@ from skestimators.feature_extraction._vgg_engine import Engine
 from skestimators.neural_network import _vgg_flare_base
 from skestimators.neural_network._vgg_flare_network import NAMES
 
-pytestmark = pytest.mark.filterwarnings("ignore:VGG.*weights='random':UserWarning")
-
 SMALL = MagnetogramReader((32, 32))
 
 

@@ -167,7 +167,7 @@ def bench_processes(folder, args):
 
 def peak_memory(name, paths, labels):
     """Run in a process of its own; return seconds and MB at the peak."""
-    warnings.filterwarnings("ignore", "VGG", UserWarning)
+    warnings.filterwarnings("ignore", r"\w+\(weights='random'\)", UserWarning)
     anonymous, ended = [0.0], threading.Event()
 
     def watch():

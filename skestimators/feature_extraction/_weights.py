@@ -7,7 +7,8 @@ from functools import lru_cache
 class WeightsSource:
     """Weights in a file, or drawn from a seed; read when they are needed.
 
-    Two sources are equal if they give the same weights.
+    Two sources are equal if they give the same weights. Those of each network have a
+    method `read` of their own, which yields names and tensors.
 
     Parameters
     ----------
@@ -45,10 +46,6 @@ class WeightsSource:
 
     def __hash__(self):
         return hash(self.identity)
-
-    def read(self):
-        """Yield names and tensors."""
-        raise NotImplementedError
 
 
 @lru_cache(maxsize=8)

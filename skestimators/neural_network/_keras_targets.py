@@ -4,10 +4,10 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from skestimators.neural_network._keras_base import KerasNetwork
+from skestimators.utils._classes import find_classes, weigh_classes
 from skestimators.utils._validation import validate_training_data
 
 
@@ -183,16 +183,11 @@ class KerasClassifier(ClassifierMixin, KerasNetwork):
     def _encode_target(self, y, *, classes, reset):
         check_classification_targets(y)
         if reset:
-            self.classes_ = np.unique(y if classes is None else classes)
+            self.classes_ = find_classes(self, y if classes is None else classes)
         elif classes is not None and set(self.classes_) != set(classes):
             raise ValueError(
                 f"classes={list(classes)} are not those of the network, "
                 f"{self.classes_.tolist()}."
-            )
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs two classes or more, but y holds one "
-                f"class: {self.classes_.tolist()[0]!r}."
             )
         if len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
@@ -202,19 +197,13 @@ class KerasClassifier(ClassifierMixin, KerasNetwork):
         return np.searchsorted(self.classes_, y).astype(np.int32)
 
     def _weigh(self, target, weight):
+        # A class all of whose rows are weightless has no weight to compute.
         counts = weight > 0
-        y = self.classes_[target[counts]]
-        # With "balanced", a class without rows has no weight to compute.
-        classes = np.unique(y) if self.class_weight == "balanced" else self.classes_
-        of_class = compute_class_weight(
-            self.class_weight, classes=classes, y=y, sample_weight=weight[counts]
-        )
-        if (of_class < 0).any():
-            raise ValueError(
-                f"class_weight must not be negative, got {self.class_weight!r}."
-            )
         weight = weight.copy()
-        weight[counts] *= of_class[np.searchsorted(classes, y)]
+        if counts.any():
+            weight[counts] = weigh_classes(
+                self.class_weight, weight[counts], self.classes_, target[counts]
+            )
         return weight
 
     def _n_network_outputs(self):

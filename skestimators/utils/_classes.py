@@ -104,12 +104,14 @@ def weigh_classes(class_weight, weight, classes, numbers):
     ValueError
         If a class has a negative weight, or no row has any.
     """
-    present, numbers = np.unique(numbers, return_inverse=True)
-    classes = classes[present]
-    of_class = compute_class_weight(
-        class_weight, classes=classes, y=classes[numbers], sample_weight=weight
+    # With "balanced", a class without rows has no weight to compute.
+    balanced = isinstance(class_weight, str)
+    known = np.unique(numbers) if balanced else np.arange(len(classes))
+    of_class = np.zeros(len(classes))
+    of_class[known] = compute_class_weight(
+        class_weight, classes=classes[known], y=classes[numbers], sample_weight=weight
     )
-    factor = weight * of_class[numbers].astype(weight.dtype)
+    factor = (weight * of_class[numbers]).astype(weight.dtype)
     if factor.min() < 0 or not factor.any():
         raise ValueError(
             f"class_weight={class_weight} must not be negative, nor zero for all rows."
