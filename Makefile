@@ -4,7 +4,7 @@
 .PHONY: help demo test test-slow lint format docs clean
 
 PYTHON ?= python3
-EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,plot,test
+EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,data,plot,test
 DATA ?=
 WEIGHTS ?=
 MODEL ?=

@@ -9,8 +9,10 @@ import pytest
 from instances import all_instances, example_data
 from numpydoc.validate import validate
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 import skestimators
+from skestimators.utils._base import DOCUMENTATION
 from skestimators.utils._discovery import all_public
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +70,16 @@ def test_api_page_names_everything_public():
     listed = set(re.findall(r"^ +([\w.]+)$", page, re.M))
     public = {name.removeprefix("skestimators.") for name, _ in all_public()}
     assert listed == public
+
+
+@pytest.mark.parametrize("estimator", all_instances(), ids=lambda e: type(e).__name__)
+def test_html_links_to_the_api_page(estimator):
+    name = (
+        f"{type(estimator).__module__.rpartition('._')[0]}.{type(estimator).__name__}"
+    )
+    assert name in dict(all_public())
+    html = make_pipeline(estimator)._repr_html_()
+    assert f'href="{DOCUMENTATION}api/generated/{name}.html"' in html
 
 
 def test_changelog_has_a_section_for_this_version():

@@ -4,8 +4,7 @@ from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
@@ -32,6 +31,7 @@ from skestimators.ensemble._out_of_bag import (
 from skestimators.ensemble._resampling import draw_bootstrap_counts
 from skestimators.ensemble._suggest import SuggestMixin
 from skestimators.ensemble._suggestion import digest_rows
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._validation import check_finite_target, check_groups
 
@@ -41,9 +41,8 @@ _MAX_CHUNK_ROWS = 65_536
 
 class BaseBootstrapStacked(
     SuggestMixin,
-    CallbackSupportMixin,
     RegressorMixin,
-    BaseEstimator,
+    Estimator,
     metaclass=ABCMeta,
 ):
     """Bootstrap ensemble; subclasses say how members are fitted and predicted."""

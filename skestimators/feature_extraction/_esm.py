@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,6 +20,7 @@ from skestimators.feature_extraction._esm_models import (
     SIZES,
 )
 from skestimators.feature_extraction._store import VectorStore, compute_once
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
@@ -31,10 +30,9 @@ from skestimators.utils._strings import validate_strings
 
 
 class ESMEmbedder(
-    CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    BaseEstimator,
+    Estimator,
 ):
     """Turn protein sequences into vectors with the language model ESM-2.
 

@@ -5,17 +5,16 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skestimators.feature_extraction._image_source import image_source
 from skestimators.preprocessing import MagnetogramReader
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
@@ -28,10 +27,9 @@ _DEPTHS = {"avg_pool": 13, "flatten": 13, "fc1": 14, "fc2": 15}
 
 
 class VGGEmbedder(
-    CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    BaseEstimator,
+    Estimator,
 ):
     """Turn images into vectors with the convolutional network VGG16.
 

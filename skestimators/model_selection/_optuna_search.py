@@ -22,11 +22,12 @@ from skestimators.model_selection._folds import (
     make_splits,
     only_skipped_are_nan,
 )
+from skestimators.utils._base import DocumentationLinkMixin
 from skestimators.utils._optional import import_optional
 from skestimators.utils._validation import check_finite_target
 
 
-class OptunaSearchCV(BaseSearchCV):
+class OptunaSearchCV(DocumentationLinkMixin, BaseSearchCV):
     """Search of hyper-parameters with Optuna, scored by cross-validation.
 
     It is used as :class:`sklearn.model_selection.RandomizedSearchCV` is, and has the

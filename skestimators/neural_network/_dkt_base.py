@@ -3,8 +3,6 @@
 import copy
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import (
@@ -24,13 +22,14 @@ from skestimators.preprocessing._interactions import (
     check_column_order,
     read_interactions_table,
 )
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed, torch_seed
 from skestimators.utils._validation import check_layer_sizes
 
 
-class KnowledgeTracer(CallbackSupportMixin, BaseEstimator):
+class KnowledgeTracer(Estimator):
     """Train a recurrent network on students, and run it over them."""
 
     def _fit(self, X, y, sample_weight, groups=None, *, max_epochs, early_stopping):

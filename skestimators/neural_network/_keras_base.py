@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._constraints import TRAINING_CONSTRAINTS
 from skestimators.utils._optional import import_optional
@@ -17,7 +17,7 @@ from skestimators.utils._validation import drop_weightless
 from skestimators.utils._validation_split import split_validation
 
 
-class KerasNetwork(CallbackSupportMixin, BaseEstimator, ABC):
+class KerasNetwork(Estimator, ABC):
     """Fit a Keras network; what goes in and comes out is for subclasses to say."""
 
     _parameter_constraints: dict = {

@@ -3,12 +3,12 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._constraints import TRAINING_CONSTRAINTS
 from skestimators.utils._optional import import_optional
@@ -21,7 +21,7 @@ from skestimators.utils._validation import (
 from skestimators.utils._validation_split import split_validation
 
 
-class TorchMLPRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class TorchMLPRegressor(RegressorMixin, Estimator):
     """Multilayer perceptron regressor trained by torch with Adam on squared error.
 
     It differs from :class:`sklearn.neural_network.MLPRegressor` in that it computes in

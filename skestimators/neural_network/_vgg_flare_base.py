@@ -1,13 +1,12 @@
 """What `VGGFlareClassifier` does behind its face: features, training, prediction."""
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skestimators.feature_extraction._image_source import ImageFiles, image_source
 from skestimators.preprocessing._unreadable import unreadable_table
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._classes import check_labels, find_classes, weigh_classes
 from skestimators.utils._device import resolve_device, resolve_dtype
@@ -28,7 +27,7 @@ _PASS_GROUPS = (
 )
 
 
-class FlareForecaster(CallbackSupportMixin, BaseEstimator):
+class FlareForecaster(Estimator):
     """Compute what frozen layers make of images, and train the layers after them."""
 
     def _fit(self, X, y, sample_weight, groups):

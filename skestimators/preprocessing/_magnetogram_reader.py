@@ -4,14 +4,14 @@ import os
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skestimators.preprocessing._image_files import Reading, stream_images
 from skestimators.preprocessing._unreadable import complain, unreadable_table
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
 from skestimators.utils._progress import track
@@ -21,7 +21,7 @@ from skestimators.utils._validation import check_layer_sizes
 _BATCH = 64
 
 
-class MagnetogramReader(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class MagnetogramReader(TransformerMixin, Estimator):
     """Read files of magnetograms into images of one size.
 
     A magnetogram is a map of the Sun's magnetic field along the line of sight. PNG

@@ -3,16 +3,16 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._mutants import MutantCodec
 from skestimators.utils._strings import check_strings, validate_strings
 
 
-class MutantSequenceBuilder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class MutantSequenceBuilder(TransformerMixin, Estimator):
     """Build the sequences of mutants from their codes.
 
     A code lists substitutions, each the wild-type residue, its position and the new

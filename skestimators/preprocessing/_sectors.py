@@ -3,8 +3,7 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -17,6 +16,7 @@ from skestimators.preprocessing._columns import (
     column_index,
     numeric_columns,
 )
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 
 _CONSTRAINTS = {
@@ -128,7 +128,7 @@ def sector_labels(xy, n_sectors=8, *, origin="error"):
     return _label(xy, n_sectors, origin)
 
 
-class SectorLabeler(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class SectorLabeler(TransformerMixin, Estimator):
     """Find the numbered sectors around a centre in which positions lie.
 
     See :func:`sector_labels` for how sectors are numbered and where they end.

@@ -3,8 +3,7 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.metaestimators import available_if
@@ -19,6 +18,7 @@ from skestimators.preprocessing._columns import (
     column_index,
     numeric_columns,
 )
+from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._validation import check_groups
 
@@ -42,7 +42,7 @@ def _gives_a_table(transformer):
     return transformer.flatten
 
 
-class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class SlidingWindow(TransformerMixin, Estimator):
     """Replace each row by the window of rows that ends with it.
 
     Rows are in time order. Row `i` of the output holds row `i` of the input and the

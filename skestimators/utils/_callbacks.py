@@ -8,7 +8,7 @@ class FitTask:
 
     Parameters
     ----------
-    estimator : CallbackSupportMixin instance
+    estimator : Estimator
         The estimator being fitted.
 
     max_steps : int or None
@@ -69,7 +69,7 @@ def fit_task(estimator, **kwargs):
 
     Parameters
     ----------
-    estimator : CallbackSupportMixin instance
+    estimator : Estimator
         The estimator being fitted. When the block ends it must be ready to predict.
 
     **kwargs : dict

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 
+from skestimators.utils._base import Estimator
 from skestimators.utils._classes import find_classes
 from skestimators.utils._validation import check_layer_sizes
 from skestimators.utils._validation_split import split_validation
@@ -21,7 +20,7 @@ class Parts:
     for_alphas: np.ndarray
 
 
-class NetworkTrainer(CallbackSupportMixin, BaseEstimator):
+class NetworkTrainer(Estimator):
     """Train networks by stochastic gradient descent on rows and labels."""
 
     def _encode(self, y, *, reset):
