@@ -1,7 +1,7 @@
 # One command runs what CI runs. Paths stay relative, so a checkout may lie in a folder
 # whose name has spaces.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format docs clean
+.PHONY: help demo test test-slow lint format docs package clean
 
 PYTHON ?= python3
 EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,data,plot,test
@@ -48,6 +48,14 @@ format: .venv/.installed  ## Format and mend what can be mended
 docs: .venv/.installed  ## Build the documentation into docs/_build/html
 	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[docs]'
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+package:  ## Build wheel and sdist, and try the wheel in an environment without extras
+	rm -rf dist .cache/empty
+	$(PYTHON) -m venv .cache/empty
+	.cache/empty/bin/python -m pip install --quiet -c .ci/constraints.txt build pytest
+	.cache/empty/bin/python -m build --quiet --outdir dist
+	.cache/empty/bin/python -m pip install --quiet -c .ci/constraints.txt dist/*.whl
+	cd dist && PYTHONPATH=../tests ../.cache/empty/bin/python ../.ci/check_package.py
 
 clean:  ## Remove what the other commands made
 	rm -rf .venv .cache .pytest_cache .pytest_tmp .ruff_cache $(OUTPUT) dist

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.ensemble._base import _set_random_states
 from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods
@@ -226,6 +225,9 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
 
 def _fit_member(ensemble, index, seed, count, X, y, params, task):
     """Fit one member; return it and its predictions on all training rows."""
+    # It takes longer to import than all of this library.
+    from sklearn.ensemble._base import _set_random_states
+
     member = clone(ensemble.estimator)
     _set_random_states(member, int(seed))
     rows = np.repeat(np.arange(len(y)), count)
