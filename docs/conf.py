@@ -1,5 +1,7 @@
 """Sphinx configuration."""
 
+from sphinx_gallery.sorting import ExplicitOrder
+
 import skestimators
 
 project = "skestimators"
@@ -10,8 +12,9 @@ version = release = skestimators.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.doctest",
     "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 autosummary_generate = True
@@ -20,11 +23,33 @@ templates_path = ["templates"]
 exclude_patterns = ["_build"]
 html_theme = "pydata_sphinx_theme"
 html_title = "skestimators"
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+# Tables of signatures and of one page need no list of pages beside them.
+html_sidebars = {"index": [], "changelog": [], "benchmarks": []}
+copybutton_exclude = ".linenos, .gp, .go"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "ignore_pattern": r"/(benchmarks|demo)/",
+    "within_subsection_order": ExplicitOrder(
+        [
+            "plot_protein_engineering.py",
+            "plot_force_torque.py",
+            "plot_knowledge_tracing.py",
+            "plot_activation_search.py",
+            "plot_solar_flares.py",
+            "*",
+        ]
+    ),
     "doc_module": ("skestimators",),
     "reference_url": {"skestimators": None},
     "abort_on_example_error": True,
