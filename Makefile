@@ -59,4 +59,4 @@ package:  ## Build wheel and sdist, and try the wheel in an environment without 
 
 clean:  ## Remove what the other commands made
 	rm -rf .venv .cache .pytest_cache .pytest_tmp .ruff_cache $(OUTPUT) dist
-	rm -rf docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf docs/_build docs/auto_examples docs/api docs/sg_execution_times.rst

@@ -20,7 +20,9 @@ extensions = [
 autosummary_generate = True
 numpydoc_show_class_members = False
 templates_path = ["templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "api/backreferences"]
+default_role = "literal"
+smartquotes = False
 html_theme = "pydata_sphinx_theme"
 html_title = "skestimators"
 html_show_sourcelink = False
@@ -51,6 +53,7 @@ sphinx_gallery_conf = {
         ]
     ),
     "doc_module": ("skestimators",),
+    "backreferences_dir": "api/backreferences",
     "reference_url": {"skestimators": None},
     "abort_on_example_error": True,
 }
