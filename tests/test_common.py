@@ -200,5 +200,8 @@ def test_every_estimator_supports_callbacks(estimator):
     X, y = example_data(estimator)
     recorder = _Recorder()
     clone(estimator).set_callbacks(recorder).fit(X, y)
-    assert recorder.heard[:2] == [("setup", "fit"), ("begin", "fit")]
-    assert recorder.heard[-2:] == [("end", "fit"), ("teardown", "fit")]
+    told = recorder.heard[:2] + recorder.heard[-2:]
+    steps = ("setup", "begin", "end", "teardown")
+    assert told == [(step, "fit") for step in steps], (
+        "fit must be decorated with _fit_context, and work inside `with fit_task(self)`"
+    )

@@ -69,7 +69,8 @@ def test_api_page_names_everything_public():
     page = (ROOT / "docs" / "api.rst").read_text()
     listed = set(re.findall(r"^ +([\w.]+)$", page, re.M))
     public = {name.removeprefix("skestimators.") for name, _ in all_public()}
-    assert listed == public
+    assert public <= listed, "docs/api.rst does not list all public names"
+    assert listed <= public, "docs/api.rst lists names that no room has in __all__"
 
 
 @pytest.mark.parametrize("estimator", all_instances(), ids=lambda e: type(e).__name__)
