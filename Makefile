@@ -1,7 +1,7 @@
 # One command runs what CI runs. Paths stay relative, so a checkout may lie in a folder
 # whose name has spaces.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format docs package clean
+.PHONY: help demo test test-slow lint format docs linkcheck package clean
 
 PYTHON ?= python3
 EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,data,plot,test
@@ -48,6 +48,9 @@ format: .venv/.installed  ## Format and mend what can be mended
 docs: .venv/.installed  ## Build the documentation into docs/_build/html
 	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[docs]'
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+linkcheck:  ## Check the links within the documentation that is built
+	.venv/bin/linkchecker --no-status -f docs/linkcheckerrc docs/_build/html/index.html
 
 package:  ## Build wheel and sdist, and try the wheel in an environment without extras
 	rm -rf dist .cache/empty
