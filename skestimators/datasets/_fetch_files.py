@@ -100,7 +100,7 @@ def fetch_files(
     folder = Path(data_home or os.environ.get(_VARIABLE) or _DEFAULT)
     folder = folder.expanduser().absolute()
     wanted = [(file, folder.joinpath(*file.name.split("/"))) for file in files]
-    missing = [pair for pair in wanted if not pair[1].exists()]
+    missing = [pair for pair in wanted if not os.path.exists(pair[1])]
     if missing and not download_if_missing:
         raise FileNotFoundError(
             f"{caller}: the data are not in data_home={str(folder)!r}."
@@ -113,7 +113,7 @@ def fetch_files(
                 for file, path in missing:
                     _download(file, path, pooch, n_retries, delay)
         except OSError as error:
-            missing = [pair for pair in missing if not pair[1].exists()]
+            missing = [pair for pair in missing if not os.path.exists(pair[1])]
             raise _explain(error, caller, folder, missing) from error
     for file, path in wanted:
         _check_kept(file, path, caller)
@@ -160,19 +160,18 @@ def _download(file, path, pooch, n_retries, delay):
     for tries_left in range(n_retries, -1, -1):
         try:
             part.download(pooch)
-            sha256 = check_file(file, part.path)
+            check_file(file, part.path)
             break
         except (BadAnswerError, DamagedError, RequestException) as error:
             if isinstance(error, DamagedError):
                 part.discard()
             if not (tries_left and _may_pass(error, part)):
                 raise
-            warnings.warn(f"Trying to download {file.url} again: {error}", stacklevel=5)
+            message = f"Trying to download {file.url} again: {_reason(error)}"
+            warnings.warn(message, stacklevel=5)
             time.sleep(delay)
     os.replace(part.path, path)
     part.discard()
-    if file.sha256 is None:
-        write_record(path, sha256)
 
 
 def _may_pass(error, part):
@@ -188,21 +187,32 @@ def _may_pass(error, part):
     return status in (408, 416, 429) or status >= 500
 
 
+def _reason(error):
+    """Return the innermost cause, such as "Connection refused"."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
 def _explain(error, caller, folder, missing):
     """Return the error that says what to do when a download has failed."""
     from requests.exceptions import RequestException
 
     if isinstance(error, DamagedError):
-        return DamagedError(
+        return OSError(
             f"{caller}: what was downloaded is not what it should be, and was not "
             f"kept: {error}{_instructions(missing)}"
         )
     if isinstance(error, (BadAnswerError, RequestException)):
-        return OSError(f"{caller} could not download: {error}.{_instructions(missing)}")
+        return OSError(
+            f"{caller} could not download {missing[0][0].url}: {_reason(error)}."
+            f"{_instructions(missing)}"
+        )
     return OSError(
         error.errno or errno.EIO,
-        f"{caller} cannot write to data_home={str(folder)!r} ({error}). Pass another "
-        f"folder as data_home, or name one by the environment variable {_VARIABLE}",
+        f"{caller} cannot write to data_home={str(folder)!r} "
+        f"({error.strerror or error}). Pass another folder as data_home, or name one "
+        f"by the environment variable {_VARIABLE}",
     )
 
 
@@ -216,6 +226,6 @@ def _check_kept(file, path, caller):
         if recorded:
             remedy += f", or, if it was changed on purpose, delete {record_path(path)}"
         message = f"{caller}: {path} is not used: {error} {remedy}."
-        raise DamagedError(message) from error
+        raise OSError(message) from error
     if file.sha256 is None and recorded is None:
         write_record(path, sha256)

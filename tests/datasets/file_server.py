@@ -1,5 +1,6 @@
 """A server of files that can do wrong on purpose."""
 
+import gzip
 import threading
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
         if status != 200:
             entry["status"] = status
             return self.send_error(status)
+        packed = body and "gzip" in self.headers["Accept-Encoding"]
+        body = gzip.compress(body, mtime=0) if packed else body
         start = self._start()
         entry["status"] = 206 if start else 200
         self.send_response(entry["status"])
@@ -72,6 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body) - start))
         self.send_header("Content-Type", server.kind)
         self.send_header("Last-Modified", formatdate(0, usegmt=True))
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
         if server.etag:
             self.send_header("ETag", server.etag)
         self.end_headers()
@@ -87,8 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, body, entry):
         cut = self.server.cut.pop(0) if self.server.cut else len(body)
-        self.wfile.write(body[:cut])
         entry["sent"] = len(body[:cut])
+        self.wfile.write(body[:cut])
         if self.server.hold:
             self.server.hold.wait()
             self.wfile.write(body[cut:])
