@@ -70,7 +70,7 @@ class Part:
 
             def begin(response, **kwargs):
                 responses.append(response)
-                self._begin(response, file, size)
+                self._begin(response, file, size, note)
 
             get = pooch.HTTPDownloader(
                 chunk_size=_CHUNK, headers=headers, hooks={"response": begin}
@@ -81,15 +81,14 @@ class Part:
                 for response in responses:
                     response.close()
 
-    def _begin(self, response, file, size):
+    def _begin(self, response, file, size, note):
         """Make file and note ready for what a server is about to send."""
         if response.status_code == 206:
-            start = response.headers.get("Content-Range", "").partition("-")[0]
-            if start != f"bytes {size}":
+            if not _continues(response.headers, size, note):
                 file.truncate(0)
                 raise BadAnswerError(
-                    f"the server was asked for bytes from {size} on, but sent others "
-                    f"({start or 'of an unknown position'})",
+                    f"the server was asked for what follows {size} bytes of a file, "
+                    f"but sent something else",
                     passing=True,
                 )
         elif response.status_code == 200:
@@ -108,13 +107,10 @@ class Part:
             file.truncate(0)
 
     def _write_note(self, headers):
-        tag = headers.get("ETag", "")
-        # Weak tags stand for contents that mean the same, but may have other bytes.
-        validator = headers.get("Last-Modified") if tag[:2] in ("", "W/") else tag
         length = headers.get("Content-Length")
         note = {
             "url": self._url,
-            "validator": validator,
+            "validator": _validator(headers),
             "length": None if length is None else int(length),
         }
         self._note.write_text(json.dumps(note), encoding="utf-8")
@@ -132,3 +128,20 @@ class Part:
         """Delete the part and its note."""
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
+
+
+def _validator(headers):
+    """Return what changes when a file on a server does, or None."""
+    tag = headers.get("ETag", "")
+    # Weak tags stand for contents that mean the same, but may have other bytes.
+    return headers.get("Last-Modified") if tag[:2] in ("", "W/") else tag
+
+
+def _continues(headers, size, note):
+    """Tell whether an answer goes on with a part of this size and of this note."""
+    span, _, total = headers.get("Content-Range", "").partition("/")
+    return (
+        span.startswith(f"bytes {size}-")
+        and total in ("*", str(note["length"] or total))
+        and _validator(headers) in (None, note["validator"])
+    )

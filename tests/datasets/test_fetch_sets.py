@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from datasets.file_server import FileServer
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import Bunch
 
@@ -31,14 +30,6 @@ FASTA = b">0|beta-lactamase_K2K|1.5\nMK\n>1|beta-lactamase_M1V|-2e-3\nVK\n"
 TRAIN, TEST = b"2\n7,12\n1,0\n1\n7\n1\n", b"1\n3\n0\n"
 ROWS = b"\t-1\t-1\t63\t-3\t-1\t0\n" * 15
 FAILURES = b"normal\n" + ROWS + b"\n\ncollision\n" + ROWS
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = FileServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -1,9 +1,38 @@
-"""A server of files that can do wrong on purpose."""
+"""Downloads from a server of files that can do wrong on purpose."""
 
 import gzip
+import hashlib
 import threading
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from skestimators.datasets._fetch_files import fetch_files
+
+BODY = bytes(range(256)) * 400
+SHA256 = hashlib.sha256(BODY).hexdigest()
+
+
+def fetch(remote, folder, **params):
+    params = {"n_retries": 0, "delay": 0, "caller": "fetch_body"} | params
+    [path] = fetch_files([remote], folder, **params)
+    return path
+
+
+def leftovers(folder):
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def fetch_cut(server, remote, folder, cut=60_000):
+    """Fetch with a connection that is cut, and return the size of the part."""
+    server.cut = [cut]
+    with pytest.raises(OSError, match="could not download"):
+        fetch(remote, folder)
+    size = (folder / "room" / "body.bin.part").stat().st_size
+    assert 0 < size <= cut
+    assert not (folder / "room" / "body.bin").exists()
+    return size
 
 
 class FileServer(ThreadingHTTPServer):
@@ -19,8 +48,8 @@ class FileServer(ThreadingHTTPServer):
         After how many bytes to cut the connection, for the next requests in turn.
     statuses : list of int
         What to answer the next requests with, in turn, instead of the file.
-    ranges : bool or "wrong"
-        Whether ranges are sent that are asked for, or others.
+    ranges : bool, "wrong" or "always"
+        Whether ranges are sent that are asked for, or others, or even of other files.
     etag : str or None
         Tag of all files.
     kind : str
@@ -86,7 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the first byte to send."""
         wanted, server = self.headers["Range"], self.server
         known = (server.etag, formatdate(0, usegmt=True))
-        if not (wanted and server.ranges and self.headers["If-Range"] in known):
+        same = server.ranges == "always" or self.headers["If-Range"] in known
+        if not (wanted and server.ranges and same):
             return 0
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
