@@ -25,6 +25,8 @@ default_role = "literal"
 smartquotes = False
 html_theme = "pydata_sphinx_theme"
 html_title = "skestimators"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",
