@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,data,plot,test
+LINE ?=
 DATA ?=
 WEIGHTS ?=
 MODEL ?=
@@ -26,8 +27,8 @@ help:  ## List the commands
 	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
-demo: .venv/.installed  ## From mutants to the next experiment (DATA=file.fasta WEIGHTS=file.pt MODEL=name)
-	$(python) examples/demo/protein_engineering.py --output '$(OUTPUT)' \
+demo: .venv/.installed  ## Run all lines, or LINE=protein and so on; own DATA=file.fasta WEIGHTS=file.pt MODEL=name
+	@$(python) examples/demo --output '$(OUTPUT)' $(if $(LINE),--line '$(LINE)') \
 		$(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
 		$(if $(MODEL),--model '$(MODEL)')
 

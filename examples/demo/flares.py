@@ -1,0 +1,134 @@
+"""Solar flares: from magnetograms to whether an active region will erupt."""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+from line import (
+    compare,
+    draw_scores,
+    fill_store,
+    held_out,
+    plt,
+    save,
+    say,
+    strongest,
+)
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from table import Result
+
+from skestimators import (
+    SkillScoreDisplay,
+    VGGEmbedder,
+    VGGFlareClassifier,
+    make_magnetograms,
+    tss_scorer,
+)
+
+PIPELINE, FLUX = "VGG16 on magnetograms", "regression on the flux"
+# What is white in the images, and where they are cut in the figure; gauss.
+FIELD_LIMIT, SHOWN_LIMIT = 5978.7, 800
+
+
+def run(output):
+    """Forecast flares of active regions that were left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        sun = make_magnetograms(folder, n_regions=60, n_frames=4, random_state=0)
+        say(
+            "The weights of VGG16 are random here, so that the demo runs offline; "
+            "those learned on photographs have to be downloaded."
+        )
+        warnings.filterwarnings("ignore", message="VGG.*untrained")
+        network = {
+            "weights": "random",
+            "cache": output / "features.sqlite",
+            "random_state": 0,
+        }
+        embedder = VGGEmbedder(**network, verbose=1)
+        fill_store(
+            network["cache"],
+            len(sun.paths),
+            "images",
+            lambda: embedder.fit_transform(sun.paths),
+        )
+        results = compare_models(network, sun)
+        figure = draw(results, sun)
+    baseline = strongest(results, PIPELINE)
+    return Result(
+        pipeline=PIPELINE,
+        metric="TSS",
+        left_out="regions",
+        scores=results[PIPELINE]["test_score"],
+        baseline=baseline,
+        baseline_scores=results[baseline]["test_score"],
+        figure=save(figure, output / "flares.png"),
+    )
+
+
+def compare_models(network, sun):
+    """Cross-validate the network, and a regression on the unsigned flux."""
+    say("True skill statistic (0: no skill, 1: perfect) of active regions left out")
+    vgg = VGGFlareClassifier(
+        **network, max_epochs=30, class_weight="balanced", validation_fraction=0.2
+    )
+    regression = make_pipeline(
+        StandardScaler(), LogisticRegression(class_weight="balanced")
+    )
+    return compare(
+        {
+            FLUX: (regression, np.log10(sun.unsigned_flux)[:, np.newaxis]),
+            PIPELINE: (vgg.set_fit_request(groups=True), sun.paths),
+        },
+        sun.labels,
+        cv=StratifiedGroupKFold(5, shuffle=True, random_state=0),
+        groups=sun.groups,
+        scoring=tss_scorer,
+    )
+
+
+def draw(results, sun):
+    """Draw images, the scores, and the skill against the threshold."""
+    probability = held_out(
+        results[PIPELINE],
+        lambda model, rows: model.predict_proba(sun.paths[rows])[:, 1],
+        len(sun.paths),
+    )
+    figure = plt.figure(figsize=(15, 8), layout="constrained")
+    figure.suptitle(
+        "Which active regions are about to flare? "
+        "Simulated magnetograms: white field points to us, black away",
+        fontweight="bold",
+    )
+    above, below = figure.subfigures(2, height_ratios=[2, 3])
+    draw_images(above, sun, probability)
+    left, middle, right = below.subplots(1, 3)
+    draw_scores(left, results, "true skill statistic", pipeline=PIPELINE)
+    SkillScoreDisplay.from_predictions(
+        sun.labels,
+        probability,
+        groups=sun.groups,
+        name="VGG16",
+        n_bins=5,
+        ax=[middle, right],
+        random_state=0,
+    )
+    return figure
+
+
+def draw_images(figure, sun, probability):
+    """Show three regions that flare and three that do not, at their last image."""
+    last = np.flatnonzero(np.append(sun.groups[1:] != sun.groups[:-1], True))
+    shown = [*last[sun.labels[last] == 1][:3], *last[sun.labels[last] == 0][:3]]
+    for ax, i in zip(figure.subplots(1, 6), shown, strict=True):
+        field = (np.asarray(Image.open(Path(sun.paths[i]))) / 127.5 - 1) * FIELD_LIMIT
+        ax.imshow(
+            field, cmap="gray", vmin=-SHOWN_LIMIT, vmax=SHOWN_LIMIT, origin="lower"
+        )
+        ax.set(xticks=[], yticks=[])
+        what = "flares" if sun.labels[i] else "stays quiet"
+        ax.set_title(f"{sun.groups[i]} {what}\nforecast {probability[i]:.0%}")
