@@ -31,7 +31,7 @@ def run(output):
     say(
         "Accuracy on held-out rows. A network whose activation is the sine made the "
         "labels, so that there is something to find; on the digits of scikit-learn the "
-        "choice makes no difference."
+        "choice hardly matters."
     )
     networks = {name: make_network([name]) for name in ("relu", "tanh")}
     results = compare(
@@ -92,7 +92,8 @@ def draw(results):
     draw_scores(left, results, "accuracy of held-out rows", pipeline=PIPELINE)
     net = results[PIPELINE]["estimator"][0]
     ActivationDisplay.from_estimator(net, what="function", ax=middle)
-    middle.set_title(f"Found in the first fold: {net.expression_}")
+    # In the place that the display has chosen, above its legend.
+    middle.title.set_text(f"Found in the first fold: {middle.get_title()}")
     display = ActivationDisplay.from_estimator(net, what="weights", ax=right)
     for ax in display.weight_axes_.values():
         ax.set_title("", loc="left")
