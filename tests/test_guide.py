@@ -59,6 +59,17 @@ def _pages():
     return [name for name in written if _blocks(DOCS / name)]
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Let torch use one thread: several are slow where other work runs."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
 @pytest.mark.parametrize("name", _pages())
 def test_page(name, tmp_path, monkeypatch, capsys):
     path = DOCS / name
