@@ -12,8 +12,8 @@ _BACKGROUND = "0.88"
 _FUNCTION_WIDTH, _EDGE_WIDTH = 5.2, 3.1
 # Above this share of the height of the axes, the histogram would draw the eye.
 _HISTOGRAM_HEIGHT = 0.5
-# Names of lines are at least this share of the height of the axes apart.
-_LABEL_GAP = 0.13
+# Names of lines are at least this many points apart.
+_LABEL_GAP = 12
 _FORMULA_SIZES = (14, 12, 10)
 _TITLE_WIDTH, _TITLE_LINES = 46, 3
 
@@ -326,7 +326,9 @@ def _name_lines(ax, lines, chosen):
     """Write the names of lines at their ends, that of the chosen one in bold."""
     low, high = ax.get_ylim()
     heights = [(line.get_ydata()[-1] - low) / (high - low) for line in lines]
-    for line, height in zip(lines, _apart(heights), strict=True):
+    points = 72 * ax.get_window_extent().height / ax.figure.dpi
+    gap = min(_LABEL_GAP / points, 1 / len(lines))
+    for line, height in zip(lines, _apart(heights, gap), strict=True):
         ax.annotate(
             line.get_label(),
             xy=(1, height),
@@ -340,9 +342,9 @@ def _name_lines(ax, lines, chosen):
         )
 
 
-def _apart(heights):
+def _apart(heights, gap):
     """Move descending heights as little as needed for names at them not to overlap."""
-    gaps = _LABEL_GAP * np.arange(len(heights))
+    gaps = gap * np.arange(len(heights))
     # Without the gaps that are due, heights need only be in order, within the axes.
     ordered = isotonic_regression(
         heights + gaps, y_min=gaps[-1], y_max=1, increasing=False
