@@ -176,10 +176,12 @@ figure.legend(loc="outside upper center", ncols=3)
 plt.show()
 
 # %%
-# Without groups the search promises a fifth of the error there will be. With groups for
-# the splitter only, the promise is honest, but the network is no better: it still
-# trains until it knows its patients by heart. With groups for both, it stops in time.
+# Without groups the search promises a quarter of the error that there is. With groups
+# for the splitter only it promises about what there is, but the network is no better:
+# it still trains until it knows its patients by heart. With groups for both, it stops
+# in time.
 #
 # :func:`~sklearn.model_selection.cross_val_score` and the other functions of
-# cross-validation route groups in the same way, by ``params={"groups": who}``. If time
-# and not the patient is what ties rows together, the group is the day, or the record.
+# cross-validation route groups in the same way, by ``params={"groups": who}``. If it is
+# not the patient that ties rows together but the day, or the record of a sensor, then
+# that is the group.
