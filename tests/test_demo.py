@@ -18,8 +18,10 @@ LINES = ["protein", "force_torque", "knowledge", "activation", "flares"]
 def demo(monkeypatch):
     """The module that runs the lines."""
     monkeypatch.syspath_prepend(DEMO)
-    # It prints to whatever is stdout, in as many columns as there are.
-    monkeypatch.setenv("COLUMNS", "80")
+    # The last two it would set itself, for good.
+    variables = {"COLUMNS": 80, "OMP_NUM_THREADS": 1, "TF_CPP_MIN_LOG_LEVEL": 3}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
     spec = importlib.util.spec_from_file_location("demo", DEMO / "__main__.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

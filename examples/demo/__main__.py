@@ -14,12 +14,15 @@ import traceback
 import warnings
 from pathlib import Path
 
+# Small networks are hardly faster on several threads, and far slower if the machine has
+# other work. What gains by more asks for them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# TensorFlow's notes on the processor are no news.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import sklearn
 from rich.console import Console
 from table import describe, print_table
-
-# TensorFlow's notes on the processor are no news.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # What is typed, and the sentence above the line's output.
 LINES = {

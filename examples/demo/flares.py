@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from line import (
+    N_JOBS,
     compare,
     draw_scores,
     fill_store,
@@ -47,6 +48,7 @@ def run(output):
         network = {
             "weights": "random",
             "cache": output / "features.sqlite",
+            "n_jobs": N_JOBS,
             "random_state": 0,
         }
         embedder = VGGEmbedder(**network, verbose=1)

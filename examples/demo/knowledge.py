@@ -9,7 +9,6 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from table import Result
-from threadpoolctl import threadpool_limits
 
 from skestimators import DKTClassifier, KnowledgeStateDisplay, make_student_responses
 
@@ -41,15 +40,13 @@ def run(output):
         PFA_ALL: regression(count_all_earlier),
         PIPELINE: dkt.set_fit_request(groups=True),
     }
-    # A network this small is fastest on one thread.
-    with threadpool_limits(1):
-        results = compare(
-            {name: (model, X) for name, model in models.items()},
-            y,
-            cv=GroupKFold(5, shuffle=True, random_state=0),
-            groups=students,
-            scoring="roc_auc",
-        )
+    results = compare(
+        {name: (model, X) for name, model in models.items()},
+        y,
+        cv=GroupKFold(5, shuffle=True, random_state=0),
+        groups=students,
+        scoring="roc_auc",
+    )
     baseline = strongest(results, PIPELINE)
     return Result(
         pipeline=PIPELINE,

@@ -18,7 +18,8 @@ from table import mean_and_spread
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
 BLUE, ORANGE, SKY, GREY = "#0072b2", "#d55e00", "#56b4e9", "0.55"
-N_THREADS = 2
+# Of the work that can be divided: embedding, and the members of an ensemble.
+N_JOBS = -1
 
 console = Console(highlight=False)
 

@@ -6,7 +6,7 @@ import numpy as np
 from lightgbm import LGBMRegressor
 from line import (
     BLUE,
-    N_THREADS,
+    N_JOBS,
     ORANGE,
     SKY,
     compare,
@@ -120,6 +120,7 @@ def make_embedder(output, weights, model):
         model or MODEL,
         weights=weights or "random",
         cache=output / "embeddings.sqlite",
+        n_jobs=N_JOBS,
         random_state=0,
         verbose=1,
     )
@@ -127,7 +128,7 @@ def make_embedder(output, weights, model):
 
 def make_bootstrap():
     """Return the ensemble that makes the suggestions."""
-    ensemble = BootstrapStackedLGBM(n_jobs=N_THREADS, random_state=0)
+    ensemble = BootstrapStackedLGBM(n_jobs=N_JOBS, random_state=0)
     return ensemble.set_fit_request(groups=True)
 
 
