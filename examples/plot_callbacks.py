@@ -36,16 +36,17 @@ network = TorchMLPRegressor(
 )
 model = make_pipeline(StandardScaler(), network)
 model.set_callbacks(ProgressBar()).fit(X_train, y_train)
-model.set_callbacks()
+print(f"R² of test rows: {model.score(X_test, y_test):.3f}")
 
 # %%
 # ``set_callbacks()`` with nothing in it takes all callbacks away. The bar of a search
 # shows each fold of each candidate. How many levels it goes down is for
 # ``max_propagation_depth`` to say, where None means all of them. With ``n_jobs`` it
 # hears from the other processes, too.
+model.set_callbacks()
 search = GridSearchCV(model, {"torchmlpregressor__learning_rate": [1e-3, 1e-2]}, cv=3)
 search.set_callbacks(ProgressBar(max_propagation_depth=1)).fit(X_train, y_train)
-search.set_callbacks()
+print(search.best_params_)
 
 # %%
 # Scores of a step
@@ -84,7 +85,7 @@ print(curve.nlargest(3, "test")[["task_id", "training", "test"]].round(3).to_str
 # ``(0, 1, 1)`` is the last fit, with the best parameters on all rows.
 folds = ScoringMonitor(scoring="r2")
 network.set_callbacks(folds)
-search.set_params(n_jobs=2).fit(X_train, y_train)
+search.set_callbacks().set_params(n_jobs=2).fit(X_train, y_train)
 network.set_callbacks()
 by_fold = folds.get_logs().data_as_pandas.query("task_name == 'epoch'")
 print(by_fold.groupby("parent_task_id_path")["r2"].last().round(3).to_string())

@@ -17,6 +17,8 @@ that it learns by heart.
 # two of eight features, and on something about the patient that is in none of them. The
 # features of one patient are much alike, so that a network can recognise who it is.
 # Half of the patients are kept to the end.
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -74,6 +76,7 @@ for name, fit_params in [
     monitor = ScoringMonitor(scoring=loss_of_new_patients)
     network.set_callbacks(monitor)
     model.fit(X_known, y_known, **fit_params)
+    network.set_callbacks()
     log = monitor.get_logs().data_as_pandas
     curves[name] = pd.DataFrame(
         {
@@ -90,7 +93,6 @@ for name, fit_params in [
         f"loss {curves[name].loc[kept, 'held out']:.2f} held out, "
         f"{now:.2f} of new patients"
     )
-network.set_callbacks()
 
 # %%
 # Both networks learn what there is to learn in a few epochs. From then on they learn
@@ -125,7 +127,7 @@ with sklearn.config_context(enable_metadata_routing=True):
     try:
         model.fit(X_known, y_known, groups=who)
     except UnsetMetadataPassedError as error:
-        print(error)
+        print(textwrap.fill(str(error), 88))
 
 # %%
 # These are the three ways: no groups at all, groups for the splitter, groups for both.

@@ -55,11 +55,11 @@ model = make_pipeline(
     BootstrapStackedLGBM(20, max_iter=50, min_child_samples=10, random_state=0),
 ).fit(scan.data, scan.target)
 joblib.dump(model, folder / "model.joblib", compress=3)
+np.save(folder / "pool.npy", scan.pool.astype(str))
 
 # %%
 # A new process loads it and predicts mutants that the model has not seen. Not one bit
 # of the predictions is different.
-np.save(folder / "pool.npy", scan.pool.astype(str))
 script = """
 import sys, warnings
 import joblib, numpy as np
@@ -178,7 +178,7 @@ network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
 scaled = torch.tensor(perceptron[0].transform(embedded), dtype=torch.float32)
 with torch.inference_mode():
     difference = network(scaled).numpy()[:, 0] - perceptron.predict(embedded)
-print(f"largest difference: {np.abs(difference).max():.0e}")
+print(f"largest difference: {np.abs(difference).max():.1g}")
 
 # %%
 # The same goes for ``activation_`` of
