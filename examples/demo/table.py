@@ -64,12 +64,15 @@ def print_table(outcomes):
     for name, (outcome, seconds) in outcomes.items():
         table.add_row(name, *cells(outcome), f"{seconds:.0f}")
     console.print(table)
-    console.print(
-        "Scores: mean over the folds of a cross-validation ± standard deviation."
-    )
-    for outcome, _ in outcomes.values():
-        if isinstance(outcome, Result):
-            console.print(f"Figure: {escape(str(outcome.figure))}", soft_wrap=True)
+    results = [
+        outcome for outcome, _ in outcomes.values() if isinstance(outcome, Result)
+    ]
+    if results:
+        console.print(
+            "Scores: mean over the folds of a cross-validation ± standard deviation."
+        )
+    for result in results:
+        console.print(f"Figure: {escape(str(result.figure))}", soft_wrap=True)
 
 
 def cells(outcome):
