@@ -54,16 +54,20 @@ def print_table(outcomes):
     """
     console = Console(highlight=False)
     console.width = min(console.width, N_COLUMNS)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 1, 0), pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 1, 0), pad_edge=False, show_edge=False
+    )
     table.add_column("line", style="bold", no_wrap=True)
     table.add_column("pipeline\ntested on", width=19)
     table.add_column("score", no_wrap=True)
-    table.add_column("baseline,\nsame folds", width=17)
+    table.add_column("baseline,\nsame folds", width=16)
     table.add_column("folds\nwon", no_wrap=True)
     table.add_column("sec-\nonds", justify="right", no_wrap=True)
     for name, (outcome, seconds) in outcomes.items():
         table.add_row(name, *cells(outcome), f"{seconds:.0f}")
+    console.print()
     console.print(table)
+    console.print()
     results = [
         outcome for outcome, _ in outcomes.values() if isinstance(outcome, Result)
     ]
