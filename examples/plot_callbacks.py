@@ -67,7 +67,7 @@ epochs = ScoringMonitor(scoring=score_both)
 network.set_callbacks(epochs)
 model.fit(X_train, y_train)
 log = epochs.get_logs().data_as_pandas
-log[["estimator_name", "task_name", "task_id", "task_id_path", "training", "test"]]
+log[["estimator_name", "task_name", "task_id_path", "training", "test"]].head()
 
 # %%
 # A row is a task. The path leads to it: in the pipeline, 0, the second step, 1, and in
