@@ -78,7 +78,7 @@ print("equal to the last bit:", np.array_equal(predicted, model.predict(scan.poo
 #    To load such a file is to run a program: :mod:`pickle`, which is behind it, can
 #    call any function there is. Open only files that you, or somebody you trust, have
 #    written. And load them with the versions of the packages that they were saved with;
-#    :func:`skestimators.show_versions` prints these.
+#    :func:`~skestimators.utils.show_versions` prints these.
 #
 # What is in it
 # -------------
