@@ -321,6 +321,11 @@ class StudentBatches:
             np.float32
         )
 
+    @property
+    def rows_at_once(self):
+        """Number of sequences whose next step is computed at a time."""
+        return -(-len(self.begins) // self.n_batches)
+
     def rows_of_tables(self):
         """Return the rows of the tables of answers and of skills that are looked up."""
         steps = np.repeat(self.begins, self.lengths) + count_up(self.lengths)

@@ -20,6 +20,7 @@ from skestimators.neural_network._dkt_batches import (
     split_by_steps,
 )
 from skestimators.neural_network._dkt_recurrence import PackedLSTM
+from skestimators.utils._torch_threads import threads_for
 
 CELLS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
 
@@ -304,15 +305,16 @@ def _states_of_rows(network, data):
     n_batches = -(-int(lengths.sum()) // STEPS_AT_ONCE)
     for first, last in split_by_steps(lengths, n_batches):
         state = None
-        for start in range(0, lengths[first], _LENGTH_AT_ONCE):
-            left = lengths[first:last] - start
-            going_on = slice(first, first + np.count_nonzero(left > 0))
-            batch = data.batch(
-                begins[going_on] + start,
-                np.minimum(lengths[going_on] - start, _LENGTH_AT_ONCE),
-            )
-            states, state = network.states(batch, state)
-            yield batch, states[batch.places]
+        with threads_for(network, last - first):
+            for start in range(0, lengths[first], _LENGTH_AT_ONCE):
+                left = lengths[first:last] - start
+                going_on = slice(first, first + np.count_nonzero(left > 0))
+                batch = data.batch(
+                    begins[going_on] + start,
+                    np.minimum(lengths[going_on] - start, _LENGTH_AT_ONCE),
+                )
+                states, state = network.states(batch, state)
+                yield batch, states[batch.places]
 
 
 # Histories whose state is remembered, of a few kilobytes each.

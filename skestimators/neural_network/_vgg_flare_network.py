@@ -83,6 +83,11 @@ class RowTensor:
     def __len__(self):
         return len(self.rows)
 
+    @property
+    def shape(self):
+        """Shape of all of them."""
+        return len(self.rows), *self.file.row_shape
+
     def __getitem__(self, numbers):
         values = self.file[self.rows[numbers.cpu().numpy()]]
         return torch.from_numpy(values).to(self.device)

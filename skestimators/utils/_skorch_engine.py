@@ -1,6 +1,7 @@
 """The one place that trains torch networks; skorch runs the loop."""
 
 import copy
+import math
 from contextlib import suppress
 
 import numpy as np
@@ -18,6 +19,7 @@ from skestimators.utils._skorch_callbacks import (
     StopTraining,
     ValidationScore,
 )
+from skestimators.utils._torch_threads import threads_for
 
 
 class TensorBatches:
@@ -53,6 +55,11 @@ class TensorBatches:
         self.shuffle = shuffle
         self.join_single = join_single
 
+    @property
+    def rows_at_once(self):
+        """Number of rows that a layer sees at a time."""
+        return rows_at_once(self.inputs, self.batch_size)
+
     def __iter__(self):
         n_samples = len(self.inputs)
         order = torch.randperm(n_samples) if self.shuffle else torch.arange(n_samples)
@@ -61,6 +68,12 @@ class TensorBatches:
             batches[-2:] = [torch.cat(batches[-2:])]
         for rows in batches:
             yield self.inputs[rows], tuple(target[rows] for target in self.targets)
+
+
+def rows_at_once(inputs, batch_size):
+    """Return how many rows a layer sees at a time, an image counting all its values."""
+    _, *shape = inputs.shape
+    return batch_size * (1 if len(shape) == 1 else math.prod(shape))
 
 
 class WeightedLoss(torch.nn.Module):
@@ -156,7 +169,8 @@ def train(
     batches : iterable of (inputs, targets)
         The training batches on the device, one pass an epoch. `inputs` goes to the
         network and `targets` to the criterion, as they are. The loss of an epoch is the
-        mean of those of its batches, weighted by `len(inputs)`.
+        mean of those of its batches, weighted by `len(inputs)`. `rows_at_once` says how
+        many rows a layer sees at a time.
 
     validation_batches : iterable of (inputs, targets) or None, default=None
         If given, training stops when the loss on these has not improved by `tol` for
@@ -288,7 +302,8 @@ def train(
         net.module_.load_state_dict(state["weights"])
     # Not net.fit: that swallows Ctrl-C and passes a half-trained network off as fitted.
     net.notify("on_train_begin", X=None, y=None)
-    with suppress(StopTraining):
+    threads = threads_for(module, batches.rows_at_once)
+    with threads, suppress(StopTraining):
         net.fit_loop((batches, validation_batches))
     # Of the last epoch, which the momentum belongs to, not of the best.
     state = {
@@ -365,7 +380,8 @@ def predict(module, X, *, chunk_size=256):
     module.eval()
     device = next(module.parameters()).device
     outputs = []
-    for chunk, n_rows in padded_chunks(X, chunk_size):
-        output = module(torch.from_numpy(chunk).to(device))
-        outputs.append(output[:n_rows].cpu().double().numpy())
+    with threads_for(module, rows_at_once(X, chunk_size)):
+        for chunk, n_rows in padded_chunks(X, chunk_size):
+            output = module(torch.from_numpy(chunk).to(device))
+            outputs.append(output[:n_rows].cpu().double().numpy())
     return np.concatenate(outputs)

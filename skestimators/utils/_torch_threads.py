@@ -4,6 +4,10 @@ from contextlib import contextmanager, nullcontext
 
 from joblib import effective_n_jobs
 
+# Multiplications of a pass below which threads gain nothing. Where other work fills the
+# cores they wait for each other many times as long as they compute.
+_WORTH_SHARING = 3 * 10**8
+
 
 def torch_threads(n_jobs):
     """Return a context in which torch uses some number of CPU threads.
@@ -19,6 +23,26 @@ def torch_threads(n_jobs):
         Restores the number when it ends.
     """
     return nullcontext() if n_jobs is None else _set_threads(effective_n_jobs(n_jobs))
+
+
+def threads_for(network, rows_at_once):
+    """Return a context that lets torch run a small network with one thread.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network.
+
+    rows_at_once : int
+        Number of rows that are multiplied by its weights together.
+
+    Returns
+    -------
+    context : context manager
+        Restores the number of threads when it ends.
+    """
+    n_weights = sum(weight.numel() for weight in network.parameters())
+    return torch_threads(1 if n_weights * rows_at_once < _WORTH_SHARING else None)
 
 
 @contextmanager
