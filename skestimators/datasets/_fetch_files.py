@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+import sys
 import time
 import warnings
 from collections.abc import Mapping
@@ -25,8 +26,6 @@ from skestimators.utils._optional import import_optional
 
 _VARIABLE = "SKESTIMATORS_DATA"
 _DEFAULT = "~/skestimators_data"
-# How long to wait for another process that downloads, in seconds.
-_PATIENCE = 24 * 60 * 60
 
 CONSTRAINTS = {
     "data_home": [str, os.PathLike, None],
@@ -52,8 +51,9 @@ class RemoteFile:
         Its checksum. If it is None, the file is trusted at its first use, and must stay
         the same from then on.
 
-    members : mapping from str to str
-        Names of files that it holds as a zip archive, and their checksums.
+    members : mapping from str to (str or None)
+        Names of files that it holds as a zip archive, and their checksums as far as
+        they are known.
     """
 
     name: str
@@ -108,13 +108,15 @@ def fetch_files(
         )
     if missing:
         pooch = import_optional("pooch", extra="data", caller=caller)
+        # What the caller is handling is no reason for what happens here.
+        outer = sys.exception()
         try:
             with _alone(folder):
                 for file, path in missing:
-                    _download(file, path, pooch, n_retries, delay)
+                    _download(file, path, pooch, n_retries, delay, outer)
         except OSError as error:
             missing = [pair for pair in missing if not os.path.exists(pair[1])]
-            raise _explain(error, caller, folder, missing) from error
+            raise _explain(error, caller, folder, missing, outer) from error
     for file, path in wanted:
         _check_kept(file, path, caller)
     return [path for _, path in wanted]
@@ -141,15 +143,34 @@ def _alone(folder):
     # process that holds it.
     with contextlib.ExitStack() as stack:
         try:
-            lock = sqlite3.connect(folder / "downloads.lock", timeout=_PATIENCE)
+            # The wait is short, as nothing can interrupt it.
+            lock = sqlite3.connect(folder / "downloads.lock", timeout=1)
             stack.enter_context(contextlib.closing(lock))
-            lock.execute("BEGIN EXCLUSIVE")
+            _take(lock, folder)
         except sqlite3.OperationalError as error:
             raise OSError(errno.EACCES, f"no lock: {error}") from error
         yield
 
 
-def _download(file, path, pooch, n_retries, delay):
+def _take(lock, folder):
+    """Wait until no other process has the lock."""
+    told = False
+    while True:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+        if not told:
+            warnings.warn(
+                f"Waiting for another process, which downloads to {folder}.",
+                stacklevel=6,
+            )
+            told = True
+
+
+def _download(file, path, pooch, n_retries, delay, outer):
     """Download a file, unless another process has done so."""
     from requests.exceptions import RequestException
 
@@ -163,11 +184,12 @@ def _download(file, path, pooch, n_retries, delay):
             check_file(file, part.path)
             break
         except (BadAnswerError, DamagedError, RequestException) as error:
-            if isinstance(error, DamagedError):
+            if isinstance(error, DamagedError) or not part.path.stat().st_size:
                 part.discard()
             if not (tries_left and _may_pass(error, part)):
                 raise
-            message = f"Trying to download {file.url} again: {_reason(error)}"
+            reason = _reason(error, outer)
+            message = f"Trying to download {file.url} again: {reason}"
             warnings.warn(message, stacklevel=5)
             time.sleep(delay)
     os.replace(part.path, path)
@@ -187,14 +209,14 @@ def _may_pass(error, part):
     return status in (408, 416, 429) or status >= 500
 
 
-def _reason(error):
+def _reason(error, outer):
     """Return the innermost cause, such as "Connection refused"."""
-    while error.__context__ is not None:
+    while error.__context__ not in (None, outer):
         error = error.__context__
     return error
 
 
-def _explain(error, caller, folder, missing):
+def _explain(error, caller, folder, missing, outer):
     """Return the error that says what to do when a download has failed."""
     from requests.exceptions import RequestException
 
@@ -205,7 +227,7 @@ def _explain(error, caller, folder, missing):
         )
     if isinstance(error, (BadAnswerError, RequestException)):
         return OSError(
-            f"{caller} could not download {missing[0][0].url}: {_reason(error)}."
+            f"{caller} could not download {missing[0][0].url}: {_reason(error, outer)}."
             f"{_instructions(missing)}"
         )
     return OSError(

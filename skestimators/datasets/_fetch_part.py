@@ -80,6 +80,13 @@ class Part:
             finally:
                 for response in responses:
                     response.close()
+        length = self._read_note()["length"]
+        size = self.path.stat().st_size
+        # Not all versions of what is below notice it.
+        if length is not None and size < length:
+            raise BadAnswerError(
+                f"the connection ended after {size} of {length} bytes", passing=True
+            )
 
     def _begin(self, response, file, size, note):
         """Make file and note ready for what a server is about to send."""

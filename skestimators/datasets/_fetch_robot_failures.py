@@ -17,7 +17,10 @@ FILE = RemoteFile(
     "https://archive.ics.uci.edu/static/public/138/robot+execution+failures.zip",
     members={
         "lp1.data": "e146de5aeaffd864f0e57ce2fe0b58e98582c3e808e6c0e8deb9b25a54ef0cb5",
+        "lp2.data": None,
+        "lp3.data": None,
         "lp4.data": "f0c901ead751ff3104d7e1aeb23165efb88270b219c1954c43bfff2344a7bb3c",
+        "lp5.data": None,
     },
 )
 
@@ -181,7 +184,11 @@ def fetch_robot_failures(
         unpacked = Path(folder, f"{subset}.data")
         with open_member(path, unpacked.name) as packed, open(unpacked, "wb") as file:
             copyfileobj(packed, file)
-        X, y = read_robot_failures(unpacked)
+        try:
+            X, y = read_robot_failures(unpacked)
+        except ValueError as error:
+            message = str(error).replace(str(unpacked), f"{path}, {unpacked.name}")
+            raise ValueError(message) from None
     if return_X_y:
         return X, y
     return Bunch(

@@ -6,7 +6,8 @@ from skestimators.datasets._fetch_files import RemoteFile
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
     server = FileServer()
     server.files["body.bin"] = BODY
     yield server

@@ -2,7 +2,9 @@ import hashlib
 import io
 import os
 import re
+import sqlite3
 import sys
+import threading
 import zipfile
 
 import pytest
@@ -79,6 +81,16 @@ def test_message_names_every_file_that_is_missing(server, tmp_path):
     assert named == ["second.bin", "third.bin"]
 
 
+def test_reason_is_not_what_the_caller_is_handling(server, remote, tmp_path):
+    server.close()
+    try:
+        raise KeyError("of the caller")
+    except KeyError:
+        with pytest.raises(OSError, match="could not download") as caught:
+            fetch(remote, tmp_path)
+    assert "of the caller" not in str(caught.value)
+
+
 def test_not_to_download(server, remote, tmp_path):
     with pytest.raises(FileNotFoundError, match="the data are not in") as raised:
         fetch(remote, tmp_path, download_if_missing=False)
@@ -117,6 +129,16 @@ def test_lock_that_is_no_file(remote, tmp_path):
     (tmp_path / "downloads.lock").mkdir()
     with pytest.raises(OSError, match=r"cannot write to data_home=.*no lock"):
         fetch(remote, tmp_path)
+
+
+def test_waits_for_another_process(server, remote, tmp_path):
+    lock = sqlite3.connect(tmp_path / "downloads.lock", check_same_thread=False)
+    lock.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(2, lock.close)
+    release.start()
+    with pytest.warns(UserWarning, match="Waiting for another process"):
+        assert fetch(remote, tmp_path).exists()
+    release.join()
 
 
 def test_full_disk(remote, tmp_path, monkeypatch):
@@ -180,10 +202,15 @@ def test_unknown_checksum_is_that_of_the_first_use(server, tmp_path, by_hand):
 
 def make_zip(**members):
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(f"folder/{name}", content)
     return packed.getvalue()
+
+
+def damaged(archive):
+    """Return an archive whose first file cannot be unpacked."""
+    return archive[:40] + b"\xff\xff\xff" + archive[43:]
 
 
 @pytest.mark.parametrize(
@@ -193,8 +220,9 @@ def make_zip(**members):
         (make_zip(b="right"), "0 files named a"),
         (b"no zip", "no sound zip archive"),
         (make_zip(a="right")[:-9], "no sound zip archive"),
+        (damaged(make_zip(a="right")), "no sound zip archive"),
     ],
-    ids=["member", "names", "no zip", "cut"],
+    ids=["member", "names", "no zip", "cut", "damaged"],
 )
 def test_archive_is_checked_by_its_members(server, tmp_path, body, message):
     members = {"a": hashlib.sha256(b"right").hexdigest()}

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import urllib3
 from file_server import BODY, fetch, fetch_cut, leftovers
 
 from skestimators.datasets._fetch_files import RemoteFile
@@ -23,6 +24,21 @@ def test_cut_download_goes_on_where_it_was_cut(server, remote, tmp_path):
         "sent": len(BODY) - size,
     }
     assert leftovers(tmp_path) == {"body.bin", "downloads.lock"}
+
+
+def test_cut_that_the_http_library_does_not_notice(
+    server, remote, tmp_path, monkeypatch
+):
+    make = urllib3.HTTPResponse.__init__
+
+    def make_trusting(response, *args, **kwargs):
+        make(response, *args, **{**kwargs, "enforce_content_length": False})
+
+    monkeypatch.setattr(urllib3.HTTPResponse, "__init__", make_trusting)
+    server.cut = [30_000]
+    with pytest.warns(UserWarning, match="the connection ended after .* bytes"):
+        path = fetch(replace(remote, sha256=None), tmp_path, n_retries=1)
+    assert path.read_bytes() == BODY
 
 
 def test_retries_within_one_call(server, remote, tmp_path):

@@ -69,7 +69,10 @@ def make_zip(**members):
 
 @pytest.fixture
 def robot_failures(publish, monkeypatch):
-    content = make_zip(lp1=FAILURES, lp2=FAILURES.replace(b"normal", b"left_col"))
+    left = FAILURES.replace(b"normal", b"left_col")
+    content = make_zip(
+        lp1=FAILURES, lp2=left, lp3=b"normal\n1 2\n", lp4=FAILURES, lp5=FAILURES
+    )
     file = publish(_fetch_robot_failures.FILE, content)
     monkeypatch.setattr(_fetch_robot_failures, "FILE", file)
 
@@ -130,6 +133,23 @@ def test_robot_failures(robot_failures, server, tmp_path):
     assert len(server.requests) == 1
     names = make_force_torque(2, grid_size=1).feature_names
     assert failures.feature_names == names[-6:]
+
+
+def test_robot_failures_of_a_bad_table(robot_failures, tmp_path):
+    with pytest.raises(ValueError, match=r"failures.zip, lp3.data, line 2"):
+        fetch_robot_failures(subset="lp3", data_home=tmp_path)
+
+
+def test_robot_failures_that_are_not_all_there(server, monkeypatch, tmp_path):
+    file = _fetch_robot_failures.FILE
+    monkeypatch.setattr(
+        _fetch_robot_failures, "FILE", replace(file, members={"lp1.data": None})
+    )
+    path = tmp_path.joinpath(*file.name.split("/"))
+    path.parent.mkdir()
+    path.write_bytes(make_zip(lp2=FAILURES))
+    with pytest.raises(OSError, match=r"failures.zip is not used: .* named lp1.data"):
+        fetch_robot_failures(data_home=tmp_path)
 
 
 def test_robot_failures_of_a_checksum_that_the_user_knows(robot_failures, tmp_path):
@@ -224,7 +244,8 @@ def test_real_robot_failures(real_data, server, monkeypatch, tmp_path):
     file = _fetch_robot_failures.FILE
     paths = {name: real_data(f"robot_failures_{name}.data") for name in ("lp1", "lp4")}
     parts = {name: path.read_bytes() for name, path in paths.items()}
-    server.files["a"] = make_zip(**parts)
+    others = dict.fromkeys(("lp2", "lp3", "lp5"), FAILURES)
+    server.files["a"] = make_zip(**parts, **others)
     monkeypatch.setattr(
         _fetch_robot_failures, "FILE", replace(file, url=server.url("a"))
     )
