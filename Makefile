@@ -5,11 +5,11 @@
 
 PYTHON ?= python3
 EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,data,plot,test
-LINE ?=
-DATA ?=
-WEIGHTS ?=
-MODEL ?=
-OUTPUT ?= demo_output
+LINE =
+DATA =
+WEIGHTS =
+MODEL =
+OUTPUT = demo_output
 
 python := .venv/bin/python
 # Caches that would otherwise be written to the home folder.
@@ -50,7 +50,7 @@ docs: .venv/.installed  ## Build the documentation into docs/_build/html
 	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[docs]'
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
 
-linkcheck:  ## Check the links within the documentation that is built
+linkcheck: docs  ## Check the links within the documentation
 	.venv/bin/linkchecker --no-status -f docs/linkcheckerrc docs/_build/html/index.html
 
 package:  ## Build wheel and sdist, and try the wheel in an environment without extras
@@ -62,5 +62,5 @@ package:  ## Build wheel and sdist, and try the wheel in an environment without 
 	cd dist && PYTHONPATH=../tests ../.cache/empty/bin/python ../.ci/check_package.py
 
 clean:  ## Remove what the other commands made
-	rm -rf .venv .cache .pytest_cache .pytest_tmp .ruff_cache $(OUTPUT) dist
+	rm -rf .venv .cache .pytest_cache .pytest_tmp .ruff_cache demo_output dist
 	rm -rf docs/_build docs/auto_examples docs/api docs/sg_execution_times.rst

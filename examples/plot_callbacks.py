@@ -74,7 +74,9 @@ log[["estimator_name", "task_name", "task_id_path", "training", "test"]].head()
 # it the epochs. ``task_name`` tells them from the whole fit of the network, which is
 # scored as well.
 curve = log[log["task_name"] == "epoch"]
-print(curve.nlargest(3, "test")[["task_id", "training", "test"]].round(3).to_string())
+curve = curve.assign(epoch=curve["task_id"] + 1)
+best = curve.nlargest(3, "test")[["epoch", "training", "test"]]
+print(best.round(3).to_string(index=False))
 
 # %%
 # Scores in a search
@@ -116,8 +118,8 @@ print(members.groupby("task_name")["test"].agg(["size", "min", "max"]).round(3))
 # --------------------------
 orange, blue, grey = "#d55e00", "#0072b2", "0.6"
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True, layout="constrained")
-axes[0].plot(curve["task_id"] + 1, curve["training"], color=grey, label="training rows")
-axes[0].plot(curve["task_id"] + 1, curve["test"], color=blue, label="test rows")
+axes[0].plot(curve["epoch"], curve["training"], color=grey, label="training rows")
+axes[0].plot(curve["epoch"], curve["test"], color=blue, label="test rows")
 axes[0].set(title="network in a pipeline", xlabel="epoch")
 
 for path, fold in by_fold.groupby("parent_task_id_path"):
@@ -145,10 +147,11 @@ for ax in axes:
 plt.show()
 
 # %%
-# On the left, the test score ends its rise long before the training score: what comes
-# later is learned by heart. In the middle, the higher rate gets further on its training
-# rows, in each fold; whether that is better, the search says, not the training. On the
-# right, no member is as good as all of them together.
+# On the left, both scores rise fast at first. Later the training score gains twice as
+# much as the test score: half of what is learned then is learned by heart. In the
+# middle, the higher rate gets further on its training rows, in each fold; whether that
+# is better, the search says, not the training. On the right, no member is as good as
+# all of them together.
 #
 # A monitor costs a prediction a step; take it off where a model is only to be fitted.
 # And do not choose the number of epochs by test rows: ``early_stopping`` holds out rows

@@ -90,6 +90,7 @@ def _run(folder, command):
         text=True,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
+        timeout=600,
     )
 
 

@@ -13,14 +13,16 @@ from line import (
     trim,
 )
 from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import SVC
 from table import Result
 
 from skestimators import ActivationDisplay, ActivationSearchNet, UnaryEdge
 
-PIPELINE, RELU, TANH = (
+PIPELINE, RELU, TANH, SUPPORT_VECTORS = (
     "activation found",
     "the same network, ReLU",
     "the same network, tanh",
+    "support vectors",
 )
 EIGHT = ["identity", "relu", "tanh", "sigmoid", "abs", "square", "sin", "gaussian"]
 
@@ -38,6 +40,7 @@ def run(output):
         {
             RELU: (networks["relu"], X),
             TANH: (networks["tanh"], X),
+            SUPPORT_VECTORS: (SVC(C=10), X),
             PIPELINE: (make_network(EIGHT), X),
         },
         y,
@@ -75,7 +78,7 @@ def make_network(operations):
         UnaryEdge(operations=operations),
         hidden_layer_sizes=(16,),
         search_epochs=20,
-        max_epochs=30,
+        max_epochs=100,
         arch_learning_rate=0.01,
         n_candidates=3,
         random_state=0,

@@ -142,6 +142,8 @@ def fetch_robot_failures(
 
     Notes
     -----
+    The files do not tell which failures belong together, so there are no groups.
+
     The checksums of `lp1.data` and `lp4.data` within the archive are known, and always
     checked. That of the archive itself is not: it is trusted at its first use. Its
     SHA-256 is then written beside it, and from then on it must stay the same.

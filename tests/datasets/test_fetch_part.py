@@ -150,7 +150,9 @@ def start(remote, folder):
 
 
 def wait_for(condition, *processes):
+    last = time.monotonic() + 60
     while not condition():
+        assert time.monotonic() < last
         assert all(process.poll() is None for process in processes)
         time.sleep(0.01)
 
