@@ -40,7 +40,6 @@ def main(arguments=None):
     options = parse(arguments)
     outcomes, interrupted = {}, False
     try:
-        options.output.mkdir(parents=True, exist_ok=True)
         for name in options.lines:
             outcomes[name] = run_line(name, options)
     except KeyboardInterrupt:
@@ -72,6 +71,10 @@ def parse(arguments):
     if options.own:
         line = "protein"
     options.lines = [line] if line else list(LINES)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output {options.output} cannot be made: {error.strerror}")
     return options
 
 
