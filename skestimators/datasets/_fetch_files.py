@@ -122,6 +122,21 @@ def fetch_files(
     return [path for _, path in wanted]
 
 
+def trust(file, path):
+    """Write down the checksum of a file that is used for the first time.
+
+    Parameters
+    ----------
+    file : RemoteFile
+        What it is.
+
+    path : Path
+        The file, which could be read.
+    """
+    if file.sha256 is None and read_record(path) is None:
+        write_record(path, check_file(file, path))
+
+
 def _instructions(missing):
     """Say how to get files by hand."""
     lines = ["", "To get them by hand, download, without any change:"]
@@ -242,12 +257,10 @@ def _check_kept(file, path, caller):
     """Check a file that is in the folder."""
     recorded = None if file.sha256 else read_record(path)
     try:
-        sha256 = check_file(replace(file, sha256=file.sha256 or recorded), path)
+        check_file(replace(file, sha256=file.sha256 or recorded), path)
     except DamagedError as error:
-        remedy = f"Delete it to download it again, from {file.url}"
+        remedy = f"Get it anew from {file.url}: delete it first"
         if recorded:
-            remedy += f", or, if it was changed on purpose, delete {record_path(path)}"
+            remedy += f". If it was changed on purpose, delete {record_path(path)}"
         message = f"{caller}: {path} is not used: {error} {remedy}."
         raise OSError(message) from error
-    if file.sha256 is None and recorded is None:
-        write_record(path, sha256)

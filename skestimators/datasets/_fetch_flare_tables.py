@@ -6,7 +6,12 @@ from dataclasses import replace
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from skestimators.datasets._fetch_files import CONSTRAINTS, RemoteFile, fetch_files
+from skestimators.datasets._fetch_files import (
+    CONSTRAINTS,
+    RemoteFile,
+    fetch_files,
+    trust,
+)
 from skestimators.datasets._flare_table import read_flare_table
 
 FILES = {
@@ -127,10 +132,13 @@ def fetch_flare_tables(*, subset="train", root=None, data_home=None, sha256=None
     >>> table.paths, table.labels, table.groups
     (array(['1069/a.png', '1072/b.png'], dtype=object), array([1, 0]), array([...]))
     """
+    file = replace(FILES[subset], sha256=sha256)
     [path] = fetch_files(
-        [replace(FILES[subset], sha256=sha256)],
+        [file],
         data_home,
         caller="fetch_flare_tables",
         download_if_missing=False,
     )
-    return Bunch(**read_flare_table(path, root), DESCR=_DESCR)
+    table = read_flare_table(path, root)
+    trust(file, path)
+    return Bunch(**table, DESCR=_DESCR)

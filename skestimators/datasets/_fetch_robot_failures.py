@@ -9,7 +9,12 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skestimators.datasets._fetch_checks import open_member
-from skestimators.datasets._fetch_files import CONSTRAINTS, RemoteFile, fetch_files
+from skestimators.datasets._fetch_files import (
+    CONSTRAINTS,
+    RemoteFile,
+    fetch_files,
+    trust,
+)
 from skestimators.datasets._robot_failures import read_robot_failures
 
 FILE = RemoteFile(
@@ -174,8 +179,9 @@ def fetch_robot_failures(
         to .../robot_failures/robot+execution+failures.zip
         SHA-256: not known in advance
     """
+    archive = replace(FILE, sha256=sha256)
     [path] = fetch_files(
-        [replace(FILE, sha256=sha256)],
+        [archive],
         data_home,
         caller="fetch_robot_failures",
         download_if_missing=download_if_missing,
@@ -191,6 +197,7 @@ def fetch_robot_failures(
         except ValueError as error:
             message = str(error).replace(str(unpacked), f"{path}, {unpacked.name}")
             raise ValueError(message) from None
+    trust(archive, path)
     if return_X_y:
         return X, y
     return Bunch(

@@ -46,7 +46,8 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
 
     min_child_samples : int, default=40
         Smallest number of drawn rows in a leaf, a row counted as often as it was drawn
-        and multiplied by its sample weight over the mean sample weight.
+        and multiplied by its sample weight over the mean sample weight. With less than
+        twice as many rows no tree can have a split, which is a warning.
 
     subsample : float, default=1.0
         Share of a member's rows that LightGBM draws anew, without replacement, every
@@ -285,7 +286,15 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         trees, predictions = zip(*fitted, strict=True)
         self.forest_ = BoostedForest(trees, self.max_iter)
         self.n_iter_ = max(map(len, trees))
-        return np.column_stack(predictions)
+        predictions = np.column_stack(predictions)
+        if (predictions == predictions[0]).all() and (y != y[0]).any():
+            warnings.warn(
+                "No tree has a split, so that all rows are predicted alike. A split "
+                f"leaves min_child_samples={self.min_child_samples} rows on either "
+                f"side, and there are {len(y)}: take a smaller number.",
+                stacklevel=3,
+            )
+        return predictions
 
     def _predict_members(self, X):
         return self.forest_.predict(X)

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from file_server import BODY, SHA256, fetch, leftovers
 
-from skestimators.datasets._fetch_files import RemoteFile, fetch_files
+from skestimators.datasets._fetch_files import RemoteFile, fetch_files, trust
 from skestimators.datasets._fetch_part import Part
 
 
@@ -158,7 +158,7 @@ def test_file_put_by_hand(server, remote, tmp_path):
     upper = RemoteFile(remote.name, remote.url, SHA256.upper())
     assert fetch(upper, tmp_path) == path
     path.write_bytes(BODY[1:])
-    with pytest.raises(OSError, match="Delete it") as raised:
+    with pytest.raises(OSError, match="delete it first") as raised:
         fetch(remote, tmp_path)
     for part in (str(path), SHA256, hashlib.sha256(BODY[1:]).hexdigest(), remote.url):
         assert part in str(raised.value)
@@ -190,6 +190,8 @@ def test_unknown_checksum_is_that_of_the_first_use(server, tmp_path, by_hand):
     if by_hand:
         path.write_bytes(BODY)
     assert fetch(remote, tmp_path) == path
+    assert not record.exists()
+    trust(remote, path)
     assert record.read_text() == f"{SHA256}  body.bin\n"
     assert fetch(remote, tmp_path) == path
     path.write_bytes(BODY[1:])

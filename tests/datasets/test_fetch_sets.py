@@ -159,7 +159,7 @@ def test_robot_failures_of_a_checksum_that_the_user_knows(robot_failures, tmp_pa
     path = tmp_path / "robot_failures" / "robot+execution+failures.zip"
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     assert fetch_robot_failures(data_home=tmp_path, sha256=sha256).data.any()
-    with pytest.raises(OSError, match="Delete it"):
+    with pytest.raises(OSError, match="delete it first"):
         fetch_robot_failures(data_home=tmp_path, sha256="00")
 
 
@@ -182,6 +182,19 @@ def test_flare_tables(tmp_path, subset, name):
     path.write_text("filename,class\n1069/a.png,1\n")
     with pytest.raises(OSError, match="is not used"):
         fetch_flare_tables(subset=subset, data_home=tmp_path)
+
+
+def test_flare_table_that_cannot_be_read_is_not_trusted(tmp_path):
+    path = tmp_path / "ar_flares" / "Train_Data_by_AR_png_224.csv"
+    path.parent.mkdir()
+    path.write_text("filename;class\n11158/a.png;1\n")
+    with pytest.raises(ValueError, match="line 1"):
+        fetch_flare_tables(data_home=tmp_path)
+    path.write_text("filename,class\n11158/a.png,1\n")
+    assert fetch_flare_tables(data_home=tmp_path).groups.tolist() == [11158]
+    path.write_text("filename,class\n11158/a.png,0\n")
+    with pytest.raises(OSError, match="is not used"):
+        fetch_flare_tables(data_home=tmp_path)
 
 
 def test_flare_tables_look_like_the_simulation(tmp_path):

@@ -4,6 +4,7 @@ import lightgbm
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.base import clone
 from sklearn.datasets import make_friedman1
 
 from skestimators.ensemble import BootstrapStackedLGBM
@@ -66,14 +67,13 @@ def test_defaults_rank_as_well_as_lightgbm_in_a_loop():
 
 def test_subsample_without_frequency_warns_and_does_nothing():
     X, y = friedman(100)
-    plain = BootstrapStackedLGBM(2, max_iter=5, random_state=0).fit(X, y)
-    ignored = BootstrapStackedLGBM(2, max_iter=5, subsample=0.5, random_state=0)
+    params = {"max_iter": 5, "min_child_samples": 20, "random_state": 0}
+    plain = BootstrapStackedLGBM(2, **params).fit(X, y)
+    ignored = BootstrapStackedLGBM(2, subsample=0.5, **params)
     with pytest.warns(UserWarning, match="no effect with subsample_freq=0"):
         ignored.fit(X, y)
     np.testing.assert_array_equal(ignored.predict(X), plain.predict(X))
-    used = BootstrapStackedLGBM(
-        2, max_iter=5, subsample=0.5, subsample_freq=1, random_state=0
-    ).fit(X, y)
+    used = BootstrapStackedLGBM(2, subsample=0.5, subsample_freq=1, **params).fit(X, y)
     assert (used.predict(X) != plain.predict(X)).any()
 
 
@@ -89,14 +89,17 @@ def test_float32_and_float64_agree():
     )
 
 
-def test_boosting_that_cannot_go_on_stops():
+def test_boosting_that_cannot_go_on_stops_and_says_so():
     X, y = friedman(60)
-    ensemble = BootstrapStackedLGBM(3, min_child_samples=50, random_state=0).fit(X, y)
+    ensemble = BootstrapStackedLGBM(3, min_child_samples=50, random_state=0)
+    with pytest.warns(UserWarning, match="min_child_samples=50 rows .* there are 60"):
+        ensemble.fit(X, y)
     assert ensemble.n_iter_ == 1
     for column, rows in zip(
         ensemble.predict_all(X).T, ensemble.estimators_samples_, strict=True
     ):
         np.testing.assert_allclose(column, y[rows].mean(), rtol=1e-6)
+    clone(ensemble).fit(X, np.ones(60))
 
 
 def test_pickle_is_small_and_needs_no_lightgbm(monkeypatch):
