@@ -13,7 +13,7 @@ OUTPUT = demo_output
 
 python := .venv/bin/python
 # Caches that would otherwise be written to the home folder.
-export MPLCONFIGDIR := .cache/matplotlib
+export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 # TensorFlow's notes on the processor are no news.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 

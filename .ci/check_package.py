@@ -8,6 +8,7 @@ import doctest
 import importlib.metadata
 import re
 import tarfile
+import tempfile
 import warnings
 import zipfile
 from collections import Counter
@@ -68,6 +69,17 @@ def check_functions():
             print(f"{name}: {verdict(first_error(name, obj))}")
 
 
+def check_downloads():
+    """What downloads needs pooch, before any connection."""
+    for name, fetch in all_public():
+        if "n_retries" in getattr(fetch, "__kwdefaults__", None) or ():
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    fetch(data_home=folder)
+                except ImportError as error:
+                    print(f"{name}: {verdict(error)} where it downloads")
+
+
 def check_estimators():
     """Use every estimator; those that need no extra must pass scikit-learn's checks."""
     for estimator in all_instances():
@@ -113,4 +125,5 @@ if __name__ == "__main__":
     assert "site-packages" in skestimators.__file__, skestimators.__file__
     check_archives(Path())
     check_functions()
+    check_downloads()
     check_estimators()

@@ -7,27 +7,21 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
 
 @pytest.fixture(scope="session")
 def real_data():
     """Return a function from the name of a real data file to its path.
 
-    The folder is SKESTIMATORS_TEST_DATA, or `../shared/data` seen from the repository.
+    The environment variable SKESTIMATORS_TEST_DATA names its folder.
     """
-    folder = Path(
-        os.environ.get("SKESTIMATORS_TEST_DATA")
-        or REPOSITORY.parent / "shared" / "data"
-    )
+    folder = os.environ.get("SKESTIMATORS_TEST_DATA")
 
     def locate(name):
-        path = folder / name
+        if not folder:
+            pytest.skip("SKESTIMATORS_TEST_DATA does not name a folder of real data")
+        path = Path(folder, name)
         if not path.exists():
-            pytest.skip(
-                f"real data file {name} not found in {folder}; "
-                "set SKESTIMATORS_TEST_DATA to its folder"
-            )
+            pytest.skip(f"there is no {name} in SKESTIMATORS_TEST_DATA={folder}")
         return path
 
     return locate

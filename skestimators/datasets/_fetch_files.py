@@ -23,6 +23,7 @@ from skestimators.datasets._fetch_checks import (
 )
 from skestimators.datasets._fetch_part import BadAnswerError, Part
 from skestimators.utils._optional import import_optional
+from skestimators.utils._warnings import warn_user
 
 _VARIABLE = "SKESTIMATORS_DATA"
 _DEFAULT = "~/skestimators_data"
@@ -204,8 +205,7 @@ def _download(file, path, pooch, n_retries, delay, outer):
             if not (tries_left and _may_pass(error, part)):
                 raise
             reason = _reason(error, outer)
-            message = f"Trying to download {file.url} again: {reason}"
-            warnings.warn(message, stacklevel=5)
+            warn_user(f"Trying to download {file.url} again: {reason}")
             time.sleep(delay)
     os.replace(part.path, path)
     part.discard()

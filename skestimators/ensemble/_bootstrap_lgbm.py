@@ -1,6 +1,5 @@
 """Bootstrap ensemble of LightGBM regressors, stacked, with uncertainty."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skestimators.ensemble._base import BaseBootstrapStacked
 from skestimators.ensemble._forest import BoostedForest
 from skestimators.utils._optional import import_optional
+from skestimators.utils._warnings import warn_user
 
 
 class BootstrapStackedLGBM(BaseBootstrapStacked):
@@ -262,10 +262,9 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         from skestimators.ensemble._lgbm_members import bin_rows
 
         if self.subsample < 1 and self.subsample_freq == 0:
-            warnings.warn(
+            warn_user(
                 f"subsample={self.subsample} has no effect with subsample_freq=0; set "
-                "subsample_freq=1 to draw rows anew in every round.",
-                stacklevel=3,
+                "subsample_freq=1 to draw rows anew in every round."
             )
         params = self._lightgbm_params()
         # Rows of weight zero take no part in the bins either.
@@ -288,11 +287,10 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         self.n_iter_ = max(map(len, trees))
         predictions = np.column_stack(predictions)
         if (predictions == predictions[0]).all() and (y != y[0]).any():
-            warnings.warn(
+            warn_user(
                 "No tree has a split, so that all rows are predicted alike. A split "
                 f"leaves min_child_samples={self.min_child_samples} rows on either "
-                f"side, and there are {len(y)}: take a smaller number.",
-                stacklevel=3,
+                f"side, and there are {len(y)}; no column of X divides them so."
             )
         return predictions
 
