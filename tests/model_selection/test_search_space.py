@@ -151,7 +151,7 @@ def test_unknown_estimator_is_named_with_the_known_ones():
 
 
 def test_spaces_work_in_searches(tmp_path):
-    X = np.random.default_rng(0).normal(size=(60, 3))
+    X = np.random.default_rng(0).normal(size=(600, 3))
     y = X[:, 0]
     lgbm = BootstrapStackedLGBM(n_estimators=2, max_iter=5, random_state=0)
     space = search_space(lgbm)
