@@ -36,8 +36,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-# Tables of signatures and of one page need no list of pages beside them.
-html_sidebars = {"index": [], "changelog": [], "benchmarks": []}
+# These have no pages below them that could stand at the side.
+ALONE = ["index", "from_a_notebook", "benchmarks", "contributing", "changelog"]
+html_sidebars = {page: [] for page in ALONE}
 copybutton_exclude = ".linenos, .gp, .go"
 
 sphinx_gallery_conf = {
