@@ -21,6 +21,8 @@ autosummary_generate = True
 numpydoc_show_class_members = False
 templates_path = ["templates"]
 exclude_patterns = ["_build", "api/backreferences"]
+# The names of our files have no spaces; those of folders above the checkout may.
+suppress_warnings = ["sphinx_gallery.space_in_filename"]
 default_role = "literal"
 smartquotes = False
 html_theme = "pydata_sphinx_theme"
