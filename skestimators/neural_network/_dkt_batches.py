@@ -323,8 +323,8 @@ class StudentBatches:
 
     @property
     def rows_at_once(self):
-        """Number of sequences whose next step is computed at a time."""
-        return -(-len(self.begins) // self.n_batches)
+        """Number of steps of a batch, which only the recurrence takes one by one."""
+        return -(-int(self.lengths.sum()) // self.n_batches)
 
     def rows_of_tables(self):
         """Return the rows of the tables of answers and of skills that are looked up."""
