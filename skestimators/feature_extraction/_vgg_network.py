@@ -137,8 +137,12 @@ class VGGPart(nn.Module):
         for name, tensor in tensors:
             layer, kind = name.split(".")
             tensor = tensor.to(device, dtype)
-            if tensor.ndim == 4:
-                tensor = tensor.contiguous(memory_format=torch.channels_last)
+            # One layout whatever the file has, as sums are rounded by it.
+            tensor = tensor.contiguous(
+                memory_format=torch.channels_last
+                if tensor.ndim == 4
+                else torch.contiguous_format
+            )
             setattr(self.layers[layer], kind, nn.Parameter(tensor))
         return self.eval()
 

@@ -25,11 +25,12 @@ from skestimators.preprocessing._interactions import (
 from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._optional import import_optional
+from skestimators.utils._packed_network import PackedNetworkMixin
 from skestimators.utils._seeding import draw_seed, torch_seed
 from skestimators.utils._validation import check_layer_sizes
 
 
-class KnowledgeTracer(Estimator):
+class KnowledgeTracer(PackedNetworkMixin, Estimator):
     """Train a recurrent network on students, and run it over them."""
 
     def _fit(self, X, y, sample_weight, groups=None, *, max_epochs, early_stopping):
@@ -133,19 +134,13 @@ class KnowledgeTracer(Estimator):
 
     def _network(self):
         """Return the network to train, the state of training and past epochs."""
-        from skestimators.neural_network._dkt_network import DKTNetwork
-
         layers = {
             "hidden_layer_sizes": tuple(self.hidden_layer_sizes),
             "cell": self.cell,
         }
-        regularisers = {
-            "dropout": self.dropout,
-            "waviness": (self.waviness_l1, self.waviness_l2),
-        }
         if not self.__sklearn_is_fitted__():
             self._layers = layers
-            return DKTNetwork(len(self.skills_), **layers, **regularisers), None, 0
+            return self._new_network(), None, 0
         if layers != self._layers:
             raise ValueError(
                 f"The network was built with {self._layers}, but the parameters are "
@@ -153,8 +148,19 @@ class KnowledgeTracer(Estimator):
             )
         # A copy, so that an interruption leaves the network there is as it was.
         network = copy.deepcopy(self.network_)
-        vars(network).update(regularisers)
+        vars(network).update(self._regularisers())
         return network, self._training_state, self.n_iter_
+
+    def _new_network(self):
+        from skestimators.neural_network._dkt_network import DKTNetwork
+
+        return DKTNetwork(len(self.skills_), **self._layers, **self._regularisers())
+
+    def _regularisers(self):
+        return {
+            "dropout": self.dropout,
+            "waviness": (self.waviness_l1, self.waviness_l2),
+        }
 
     def _past_losses(self, n_before):
         losses = self.history_.get("valid_loss", ()) if n_before else ()

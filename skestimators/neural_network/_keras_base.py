@@ -206,16 +206,18 @@ class KerasNetwork(Estimator, ABC):
         state = super().__getstate__()
         if "network_" in state:
             from skestimators.utils._keras_state import pack
+            from skestimators.utils._plain_state import to_members
 
-            state = {**state, "network_": pack(state["network_"])}
+            state = {**state, "network_": to_members(pack(state["network_"]))}
         return state
 
     def __setstate__(self, state):
         if "network_" in state:
             from skestimators.utils._keras_device import present_device
             from skestimators.utils._keras_state import unpack
+            from skestimators.utils._plain_state import from_members
 
             device = present_device(state["device_"])
-            network = unpack(state["network_"], device)
+            network = unpack(from_members(state["network_"]), device)
             state = {**state, "network_": network, "device_": device}
         super().__setstate__(state)

@@ -12,6 +12,7 @@ from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._constraints import TRAINING_CONSTRAINTS
 from skestimators.utils._optional import import_optional
+from skestimators.utils._packed_network import PackedNetworkMixin
 from skestimators.utils._seeding import draw_seed, torch_seed
 from skestimators.utils._validation import (
     check_layer_sizes,
@@ -21,7 +22,7 @@ from skestimators.utils._validation import (
 from skestimators.utils._validation_split import split_validation
 
 
-class TorchMLPRegressor(RegressorMixin, Estimator):
+class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
     """Multilayer perceptron regressor trained by torch with Adam on squared error.
 
     It differs from :class:`sklearn.neural_network.MLPRegressor` in that it computes in
@@ -241,7 +242,6 @@ class TorchMLPRegressor(RegressorMixin, Estimator):
     def _train(self, data, train, validation, seed, task):
         import torch
 
-        from skestimators.neural_network._mlp_network import build_mlp
         from skestimators.utils import _skorch_engine as engine
 
         def batches(rows, shuffle):
@@ -260,15 +260,15 @@ class TorchMLPRegressor(RegressorMixin, Estimator):
                 X, (y, weight), batch_size=size, shuffle=shuffle
             )
 
-        network = build_mlp(
-            self.n_features_in_,
-            self.hidden_layer_sizes,
-            self.n_outputs_,
-            activation=self.activation,
-            dropout=self.dropout,
-        )
+        self._layers = {
+            "n_features": self.n_features_in_,
+            "hidden_layer_sizes": tuple(self.hidden_layer_sizes),
+            "n_outputs": self.n_outputs_,
+            "activation": self.activation,
+            "dropout": self.dropout,
+        }
         network, self.history_, _ = engine.train(
-            network,
+            self._new_network(),
             batches(train, shuffle=True),
             None if validation is None else batches(validation, shuffle=False),
             criterion=engine.WeightedLoss(torch.nn.MSELoss(reduction="none")),
@@ -284,6 +284,11 @@ class TorchMLPRegressor(RegressorMixin, Estimator):
         )
         self.network_ = network.eval()
         self.n_iter_ = len(self.history_["train_loss"])
+
+    def _new_network(self):
+        from skestimators.neural_network._mlp_network import build_mlp
+
+        return build_mlp(**self._layers)
 
     def predict(self, X):
         """Predict targets.

@@ -11,6 +11,7 @@ from skestimators.utils._callbacks import fit_task
 from skestimators.utils._classes import check_labels, find_classes, weigh_classes
 from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
+from skestimators.utils._packed_network import PackedNetworkMixin
 from skestimators.utils._progress import track
 from skestimators.utils._regions import has_region, region_numbers
 from skestimators.utils._row_file import RowFile
@@ -27,7 +28,7 @@ _PASS_GROUPS = (
 )
 
 
-class FlareForecaster(Estimator):
+class FlareForecaster(PackedNetworkMixin, Estimator):
     """Compute what frozen layers make of images, and train the layers after them."""
 
     def _fit(self, X, y, sample_weight, groups):
@@ -209,6 +210,7 @@ class FlareForecaster(Estimator):
         from skestimators.utils import _skorch_engine as engine
 
         network = flare.FlareNetwork(part, len(self.classes_), self.trainable_layers)
+        self._trained_layers = self.trainable_layers
         tensors = tuple(torch.from_numpy(t).to(self.device_) for t in targets)
 
         def batches(rows, shuffle):
@@ -237,6 +239,11 @@ class FlareForecaster(Estimator):
         )
         self.network_ = network.eval()
         self.n_iter_ = len(self.history_["train_loss"])
+
+    def _new_network(self):
+        from skestimators.neural_network._vgg_flare_network import empty_network
+
+        return empty_network(len(self.classes_), self._trained_layers)
 
     def _predict_proba(self, X):
         check_is_fitted(self)

@@ -4,7 +4,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from skestimators.feature_extraction._vgg_network import NAMES, SIZE, output_shape
+from skestimators.feature_extraction._vgg_network import (
+    NAMES,
+    SIZE,
+    VGGPart,
+    output_shape,
+)
 from skestimators.metrics import true_skill_statistic
 from skestimators.utils._skorch_engine import WeightedLoss
 
@@ -28,6 +33,24 @@ def n_stored_layers(trainable_layers):
     n_frozen = N_LAYERS - trainable_layers
     is_small = np.prod(output_shape(n_frozen, SIZE)) <= np.prod(output_shape(0, SIZE))
     return n_frozen if is_small else 0
+
+
+def empty_network(n_classes, trainable_layers):
+    """Return a network whose weights are for the caller to fill in.
+
+    Parameters
+    ----------
+    n_classes, trainable_layers : int
+        As for `FlareNetwork`.
+
+    Returns
+    -------
+    network : FlareNetwork
+        Laid out in memory as one that was read from a file.
+    """
+    part = VGGPart(n_stored_layers(trainable_layers), N_LAYERS - 1)
+    part = part.to_empty(device="cpu").to(memory_format=torch.channels_last)
+    return FlareNetwork(part, n_classes, trainable_layers)
 
 
 class FlareNetwork(nn.Module):

@@ -43,6 +43,25 @@ def resolve_device(device="auto"):
     return str(device)
 
 
+def present_device(device):
+    """Return a device of another machine if this one has it, else the CPU.
+
+    Parameters
+    ----------
+    device : str
+        Name of a torch device.
+
+    Returns
+    -------
+    device : str
+        Name of one that is present.
+    """
+    try:
+        return resolve_device(device)
+    except ValueError:
+        return "cpu"
+
+
 def resolve_dtype(dtype, device):
     """Turn a `dtype` parameter into the type that suits the device.
 

@@ -20,6 +20,7 @@ from skestimators.neural_network._activation.training import NetworkTrainer
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._classes import weigh_classes
 from skestimators.utils._optional import import_optional
+from skestimators.utils._packed_network import PackedNetworkMixin
 from skestimators.utils._seeding import draw_seed, torch_seed
 from skestimators.utils._validation import drop_weightless
 
@@ -28,7 +29,7 @@ _N_ROWS = 256
 _N_INPUTS = 10_000
 
 
-class ActivationSearcher(NetworkTrainer):
+class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
     """Search for an activation, and train the network that has it."""
 
     def _fit(self, X, y, sample_weight, groups):
@@ -220,6 +221,9 @@ class ActivationSearcher(NetworkTrainer):
 
         return self._build(lambda n: PlacedActivation(self._choices, chosen, n), seed)
 
+    def _new_network(self):
+        return self._build_with(self.chosen_, self._seed)
+
     def _train(self, data, parts, task, *, go_on):
         """Train the network that has the chosen activation."""
         if go_on:
@@ -227,7 +231,7 @@ class ActivationSearcher(NetworkTrainer):
             network = copy.deepcopy(self.network_)
             state, n_before, before = self._training_state, self.n_iter_, self.history_
         else:
-            network = self._build_with(self.chosen_, self._seed)
+            network = self._new_network()
             state, n_before, before = None, 0, {}
         held_out = None
         if parts.held_out is not None:

@@ -30,6 +30,7 @@ class Activation(nn.Module):
 
     def __init__(self, choices, chosen, n_channels=1):
         super().__init__()
+        self._made_of = choices, chosen, n_channels
         made = {"x": _Input()}
         for choice in choices:
             name = chosen[choice.name]
@@ -45,6 +46,22 @@ class Activation(nn.Module):
     def forward(self, x):
         """Return the activation of `x`, of the same shape."""
         return self.outcome(x)
+
+    def __getstate__(self):
+        from skestimators.utils._torch_state import pack_network
+
+        weight = next(self.parameters(), torch.empty(0))
+        state = {"device": str(weight.device), "training": self.training}
+        return {**state, "made_of": self._made_of, "weights": pack_network(self)}
+
+    def __setstate__(self, state):
+        from skestimators.utils._torch_state import unpack_network
+
+        cls = type(self)
+        same = unpack_network(
+            lambda: cls(*state["made_of"]), state["weights"], state["device"]
+        )
+        self.__dict__ = same.train(state["training"]).__dict__
 
     def tree(self):
         """Return the composition as a tree for `formulas`, with the mean of betas."""
