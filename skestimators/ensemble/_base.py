@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import (
     _check_sample_weight,
     _num_samples,
@@ -33,6 +34,7 @@ from skestimators.ensemble._suggest import SuggestMixin
 from skestimators.ensemble._suggestion import digest_rows
 from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._parallel import run
 from skestimators.utils._validation import check_finite_target, check_groups
 
 # More rows at a time are not faster, and this many keep memory low.
@@ -69,6 +71,15 @@ class BaseBootstrapStacked(
     @abstractmethod
     def _predict_members(self, X):
         """Return the members' predictions on validated rows, one column each."""
+
+    def _run_members(self, parallel, fit_member, common):
+        """Fit the members, wherever that is; return what each gives, in their order."""
+        parallel.verbose = self.verbose
+        calls = (
+            delayed(fit_member)(common, index) for index in range(self.n_estimators)
+        )
+        fitted = dict(run(parallel, calls))
+        return [fitted[index] for index in range(self.n_estimators)]
 
     def _input_checks(self):
         """Return what `validate_data` is to check of X."""
@@ -144,7 +155,7 @@ class BaseBootstrapStacked(
             )
             self._counts = counts
             self._left_out = (counts == 0).T & usable[:, None]
-            self._row_digests = frozenset(digest_rows(X))
+            self._row_digests = set(digest_rows(X))
             self._best_target = y[usable].max()
             self._set_out_of_bag(predictions, y, sample_weight)
             self._set_stacking(predictions, y, sample_weight)

@@ -37,7 +37,7 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
         from skestimators.feature_extraction._weights import fingerprint
 
         # If this fit fails, the old network would no longer fit what is set here.
-        for name in ("network_", "history_", "n_iter_", "unreadable_"):
+        for name in ("network_", "history_", "n_iter_", "_unreadable"):
             vars(self).pop(name, None)
         source = image_source(self, X, self.reader, reset=True)
         y, weight, groups = self._check_beside(source, y, sample_weight, groups)
@@ -185,7 +185,7 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
             features[rows] = values
             reasons.update(_not_none(rows, why))
         readable = np.setdiff1d(np.arange(len(source)), list(reasons))
-        self.unreadable_ = unreadable_table(source.lines(reasons))
+        self._unreadable = source.lines(reasons)
         source.tell(reasons, "They are left out; `unreadable_` lists all of them.")
         return readable
 
@@ -195,7 +195,7 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
         if not len(lost):
             return
         of_class = f" of class {self.classes_.tolist()[lost[0]]!r}"
-        row, path, reason = self.unreadable_.iloc[0]
+        row, path, reason = self._unreadable[0]
         raise ValueError(
             f"None of the images{of_class if len(readable) else ''} can be read. The "
             f"first that cannot is in row {row}{'' if path is None else f' ({path!r})'}"
@@ -239,6 +239,11 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
         )
         self.network_ = network.eval()
         self.n_iter_ = len(self.history_["train_loss"])
+
+    @property
+    def unreadable_(self):
+        """Images that `fit` could not read, a frame of rows, paths and reasons."""
+        return unreadable_table(self._unreadable)
 
     def _new_network(self):
         from skestimators.neural_network._vgg_flare_network import empty_network

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import struct
+import threading
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ _FORMAT = "skestimators"
 # Raised when the meaning of files changes; older ones stay readable.
 FORMAT_VERSION = 1
 # What Python's reader raises for bytes that are no zip file, or a damaged one.
-_NOT_READABLE = (
+NOT_READABLE = (
     zipfile.BadZipFile,
     EOFError,
     KeyError,
@@ -62,8 +63,9 @@ def write_archive(path, members, *, kind):
         "kind": kind,
         "sha256": {name: _digest(data) for name, data in members.items()},
     }
-    # A name of its own for each process; a thread writes one file at a time.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # A name of its own, as others may be writing the same file.
+    writer = f"{os.getpid()}-{threading.get_ident()}"
+    part = path.with_name(f".{path.name}.{writer}.part")
     try:
         with open(part, "wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -110,10 +112,10 @@ def read_archive(path, *, kind):
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             # Before anything is read: what is compressed may be of any size.
-            _check_members(archive, len(content))
+            check_members(archive, len(content))
             members = {name: archive.read(name) for name in archive.namelist()}
         manifest = json.loads(members.pop(_MANIFEST))
-    except _NOT_READABLE as error:
+    except NOT_READABLE as error:
         raise DamagedFileError(
             f"{path} is not a file of skestimators, or is damaged ({error})."
         ) from error
@@ -121,7 +123,22 @@ def read_archive(path, *, kind):
     return members
 
 
-def _check_members(archive, file_size):
+def check_members(archive, file_size):
+    """Check that a zip file holds no more than its bytes, and each part once.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+        The open file.
+
+    file_size : int
+        Its size in bytes.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
     infos = archive.infolist()
     if len({info.filename for info in infos}) < len(infos):
         raise ValueError("it names a part twice")
