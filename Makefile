@@ -4,7 +4,7 @@
 .PHONY: help demo test test-slow lint format docs linkcheck package clean
 
 PYTHON ?= python3
-EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,data,plot,test
+EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,save,data,plot,test
 LINE =
 DATA =
 WEIGHTS =

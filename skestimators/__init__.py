@@ -11,6 +11,7 @@ from skestimators import (
     metrics,
     model_selection,
     neural_network,
+    persistence,
     preprocessing,
     utils,
 )
@@ -21,6 +22,7 @@ from skestimators.inspection import *
 from skestimators.metrics import *
 from skestimators.model_selection import *
 from skestimators.neural_network import *
+from skestimators.persistence import *
 from skestimators.preprocessing import *
 from skestimators.utils import *
 
@@ -28,6 +30,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     *utils.__all__,
+    *persistence.__all__,
     *metrics.__all__,
     *datasets.__all__,
     *preprocessing.__all__,

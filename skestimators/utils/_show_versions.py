@@ -2,11 +2,12 @@
 
 import platform
 import sys
+from contextlib import suppress
 from importlib import metadata
 
-_PACKAGES = [
+PACKAGES = [
     *("skestimators", "scikit-learn", "numpy", "scipy", "pandas", "rich"),
-    *("torch", "skorch", "fair-esm", "safetensors", "lightgbm", "xgboost"),
+    *("torch", "skorch", "fair-esm", "skops", "safetensors", "lightgbm", "xgboost"),
     *("tensorflow", "keras", "scikeras", "tensorboard", "optuna", "pyarrow"),
     *("astropy", "scikit-image", "pillow", "matplotlib"),
 ]
@@ -29,9 +30,21 @@ def show_versions():
     print(f"{'executable':>14}: {sys.executable}")
     print(f"{'machine':>14}: {platform.platform()}")
     print("\nPackages:")
-    for package in _PACKAGES:
-        try:
-            version = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            version = "not installed"
-        print(f"{package:>14}: {version}")
+    versions = installed_versions()
+    for package in PACKAGES:
+        print(f"{package:>14}: {versions.get(package, 'not installed')}")
+
+
+def installed_versions():
+    """Return the version of each package this one can use and finds.
+
+    Returns
+    -------
+    versions : dict of str
+        By the name of the package. Nothing is imported.
+    """
+    versions = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions

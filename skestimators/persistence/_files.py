@@ -1,0 +1,294 @@
+"""Saving and loading."""
+
+import io
+import json
+import warnings
+import zipfile
+
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils._param_validation import HasMethods, validate_params
+
+from skestimators.persistence._trusted import qualified, trusted_types
+from skestimators.utils._archive import (
+    NOT_READABLE,
+    DamagedFileError,
+    check_members,
+    read_archive,
+    write_archive,
+)
+from skestimators.utils._optional import import_optional
+from skestimators.utils._show_versions import installed_versions
+from skestimators.utils._warnings import warn_user
+
+_KIND = "estimator"
+_TREE = "estimator.skops"
+_ABOUT = "about.json"
+# Distributions on which it depends what the attributes of an estimator mean, beside
+# those whose types are in a file.
+_CORE = ("skestimators", "scikit-learn")
+
+
+@validate_params(
+    {"estimator": [HasMethods("get_params")], "trusted": ["array-like"]},
+    prefer_skip_nested_validation=True,
+)
+def save(estimator, path, *, trusted=()):
+    """Save an estimator to one file that holds no code.
+
+    Every estimator of this library can be saved, fitted or not, and so can pipelines
+    and searches made of them and of scikit-learn's estimators, XGBoost's and
+    LightGBM's. What a pickle holds as instructions, the file holds as text and numbers:
+    parameters and attributes as JSON and arrays [1]_, networks in safetensors' format
+    [2]_, boosted trees in their library's own.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        What to save.
+
+    path : str or path-like
+        The file. One that exists is replaced in one instant: whenever the process is
+        killed, there is the old file or the new one, whole.
+
+    trusted : sequence of (type or str), default=()
+        Types and functions of your own that are part of the estimator, or their names,
+        such as `"my_package.transformers.Smoother"`. :func:`load` needs the same.
+
+    Raises
+    ------
+    ImportError
+        If skops or safetensors is missing.
+
+    OSError
+        If the file cannot be written; one that was there stays as it was.
+
+    TypeError
+        If something in the estimator cannot be saved, or is of a type that
+        :func:`load` would refuse.
+
+    See Also
+    --------
+    load : Load it again.
+
+    Notes
+    -----
+    Callbacks are not saved. Networks are saved as they are on the CPU. Files with
+    weights, caches and checkpoints that a parameter names stay where they are.
+
+    References
+    ----------
+    .. [1] https://skops.readthedocs.io/en/stable/persistence.html
+    .. [2] https://huggingface.co/docs/safetensors
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from skestimators import TorchMLPRegressor, load, save
+    >>> X, y = make_regression(100, 5, random_state=0)
+    >>> mlp = TorchMLPRegressor((8,), max_epochs=2, random_state=0).fit(X, y)
+    >>> save(mlp, "perceptron.skestimators")
+    >>> bool((load("perceptron.skestimators").predict(X) == mlp.predict(X)).all())
+    True
+    """
+    write_archive(path, to_members(estimator, trusted), kind=_KIND)
+
+
+@validate_params({"trusted": ["array-like"]}, prefer_skip_nested_validation=True)
+def load(path, *, trusted=()):
+    """Load an estimator from a file that :func:`save` wrote.
+
+    Nothing in the file is executed. It names types, which are looked up in a list: all
+    of this library, those of scikit-learn, and a few of others. If any is not in the
+    list, nothing is loaded at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    trusted : sequence of (type or str), default=()
+        Types and functions, or their names, that you know and trust beside those of the
+        list. What you say here can be called with whatever the file says.
+
+    Returns
+    -------
+    estimator : estimator object
+        As it was saved; it predicts the same to the last bit on the same machine.
+        Networks that were trained on a GPU are on the CPU if there is none.
+
+    Raises
+    ------
+    ImportError
+        If skops, or a package that the estimator needs, is missing.
+
+    OSError
+        If the file cannot be read.
+
+    TypeError
+        If the file names a type that is not trusted; the message says which.
+
+    ValueError
+        If the file is damaged, is a pickle or something else, or has a format of a
+        later version.
+
+    Warns
+    -----
+    UserWarning
+        If it was saved with another version of a package that matters.
+
+    See Also
+    --------
+    save : Save an estimator.
+
+    Examples
+    --------
+    >>> from skestimators import SlidingWindow, load, save
+    >>> save(SlidingWindow(window_size=5), "window.skestimators")
+    >>> load("window.skestimators")
+    SlidingWindow(window_size=5)
+    """
+    _refuse_pickle(path)
+    return from_members(read_archive(path, kind=_KIND), trusted, name=str(path))
+
+
+def _refuse_pickle(path):
+    with open(path, "rb") as file:
+        start = file.read(2)
+    # Of protocols 2 and up; others are no archives either.
+    if start[:1] == b"\x80" and start[1:] <= b"\x05":
+        raise DamagedFileError(
+            f"{path} is a pickle, which can run any code when it is loaded. If you "
+            "made it yourself, load it with joblib or pickle, and save it with "
+            "skestimators.save."
+        )
+
+
+def to_members(estimator, trusted=()):
+    """Turn an estimator into the parts of an archive.
+
+    Parameters
+    ----------
+    estimator, trusted
+        As for `save`.
+
+    Returns
+    -------
+    members : dict of bytes
+        For `write_archive` and `from_members`.
+    """
+    skops = import_optional("skops.io", extra="save", caller="save")
+    errors = import_optional("skops.io.exceptions", extra="save", caller="save")
+    try:
+        tree = skops.dumps(estimator)
+    except (errors.UnsupportedTypeException, TypeError, AttributeError) as error:
+        raise TypeError(
+            f"{type(estimator).__name__} cannot be saved without pickle: {error}"
+        ) from error
+    refused = set(skops.get_untrusted_types(data=tree)) - _allowed(trusted)
+    if refused:
+        raise TypeError(
+            f"{type(estimator).__name__} holds {_listed(refused)}, which load would "
+            "refuse. If that is your own code, pass it to save and to load as trusted; "
+            "else save without it (of a search, its best_estimator_)."
+        )
+    about = {
+        "estimator": qualified(type(estimator)),
+        "versions": installed_versions(),
+    }
+    return {_ABOUT: json.dumps(about).encode(), _TREE: tree}
+
+
+def from_members(members, trusted=(), *, name):
+    """Turn the parts of an archive into an estimator.
+
+    Parameters
+    ----------
+    members : dict of bytes
+        As `to_members` returned them.
+
+    trusted
+        As for `load`.
+
+    name : str
+        What the file is called in errors.
+
+    Returns
+    -------
+    estimator : estimator object
+        As it was saved.
+    """
+    skops = import_optional("skops.io", extra="save", caller="load")
+    tree = _checked(members, name)
+    try:
+        types = set(skops.get_untrusted_types(data=tree))
+    except Exception as error:
+        raise _damaged(name, error) from error
+    allowed = _allowed(trusted)
+    if refused := types - allowed:
+        raise TypeError(
+            f"{name} holds {_listed(refused)}, which load does not know. Nothing was "
+            "loaded. If you know what that is and trust who made the file, pass it as "
+            "trusted."
+        )
+    _check_versions(members[_ABOUT], types, name)
+    try:
+        with warnings.catch_warnings():
+            # Said above, once for all.
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            return skops.loads(tree, trusted=sorted(types))
+    except ImportError:
+        raise
+    except Exception as error:
+        # What types make of a state that nobody saved can be any error.
+        raise _damaged(name, error) from error
+
+
+def _checked(members, name):
+    """Return the tree of objects, a zip file of its own."""
+    try:
+        tree = members[_TREE]
+        with zipfile.ZipFile(io.BytesIO(tree)) as archive:
+            check_members(archive, len(tree))
+    except NOT_READABLE as error:
+        raise _damaged(name, error) from error
+    return tree
+
+
+def _damaged(name, error):
+    return DamagedFileError(f"{name} is damaged: {type(error).__name__}: {error}")
+
+
+def _allowed(trusted):
+    return trusted_types() | {
+        t if isinstance(t, str) else qualified(t) for t in trusted
+    }
+
+
+def _listed(names):
+    return ", ".join(sorted(names))
+
+
+def _check_versions(about, types, name):
+    """Warn if a package is another one than when the file was saved."""
+    try:
+        saved = dict(json.loads(about)["versions"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(name, error) from error
+    roots = {type_name.partition(".")[0] for type_name in types}
+    here = installed_versions()
+    differing = [
+        f"{package} {saved[package]} (here {here.get(package)})"
+        for package in sorted(saved)
+        if package in _CORE or package in roots
+        if _minor(saved[package]) != _minor(here.get(package))
+    ]
+    if differing:
+        warn_user(
+            f"{name} was saved with {', '.join(differing)}. What was fitted may mean "
+            "something else, or not work: check predictions that you know, or fit "
+            "again."
+        )
+
+
+def _minor(version):
+    return str(version).split(".")[:2]

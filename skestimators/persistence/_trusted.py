@@ -1,0 +1,105 @@
+"""The types that a saved file may hold."""
+
+from functools import lru_cache
+from importlib import import_module
+from inspect import isclass, isfunction
+
+from skestimators.utils._discovery import all_estimators, all_public
+
+# Ours that are no estimators.
+_PARTS = (
+    "skestimators.ensemble._forest.BoostedForest",
+    "skestimators.metrics._scorers._MetricScorer",
+    "skestimators.neural_network._activation.found.Activation",
+    "skestimators.neural_network._activation.space.BinaryEdge",
+    "skestimators.neural_network._activation.space.Choice",
+    "skestimators.neural_network._activation.space.UnaryEdge",
+)
+# Of others; skops itself trusts the estimators of scikit-learn and what is in most of
+# them. A type belongs here only if making it from any state whatever, by `__new__` and
+# `__setstate__`, runs nothing of that state: scipy's distributions do not, as they run
+# text of theirs.
+_OTHERS = (
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRanker",
+    "lightgbm.sklearn.LGBMRegressor",
+    "optuna.distributions.CategoricalDistribution",
+    "optuna.distributions.FloatDistribution",
+    "optuna.distributions.IntDistribution",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.metrics._scorer._CurveScorer",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRanker",
+    "xgboost.sklearn.XGBRegressor",
+    "xgboost.sklearn.XGBRFClassifier",
+    "xgboost.sklearn.XGBRFRegressor",
+)
+
+
+@lru_cache(maxsize=1)
+def trusted_types():
+    """Return the names of all types and functions that are trusted without being asked.
+
+    Returns
+    -------
+    names : frozenset of str
+        Such as `"skestimators.neural_network._mlp.TorchMLPRegressor"`.
+    """
+    return frozenset(
+        [
+            *_PARTS,
+            *_OTHERS,
+            *(qualified(cls) for _, cls in all_estimators()),
+            *_metrics(),
+            *_public_classes("sklearn.gaussian_process.kernels", "Kernel"),
+            *_public_classes("sklearn.model_selection", "BaseCrossValidator"),
+            *_public_classes("sklearn.model_selection", "BaseShuffleSplit"),
+        ]
+    )
+
+
+def qualified(obj):
+    """Return module and name of a type or function, joined by a dot."""
+    return f"{obj.__module__}.{obj.__qualname__}"
+
+
+def _metrics():
+    """Name the functions that scorers and selectors refer to.
+
+    A crafted file can have a trusted function called with anything, so these are
+    functions that compute numbers and do nothing else.
+    """
+    import sklearn.feature_selection
+    import sklearn.metrics
+
+    ours = [f for name, f in all_public() if ".metrics." in name]
+    theirs = [
+        getattr(sklearn.metrics, name)
+        for name in sklearn.metrics.__all__
+        if name.endswith(("_score", "_loss", "_error", "_coef", "_deviance"))
+    ]
+    selectors = [
+        getattr(sklearn.feature_selection, name)
+        for name in ("chi2", "f_classif", "f_regression", "r_regression")
+    ]
+    return [qualified(f) for f in [*ours, *theirs, *selectors] if isfunction(f)]
+
+
+def _public_classes(module, base):
+    """Name the public classes of a module that derive from one of its classes."""
+    found = import_module(module)
+    base = getattr(found, base)
+    return [
+        qualified(obj)
+        for obj in vars(found).values()
+        if isclass(obj) and issubclass(obj, base)
+    ]
