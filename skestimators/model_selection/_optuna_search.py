@@ -408,3 +408,18 @@ class OptunaSearchCV(DocumentationLinkMixin, BaseSearchCV):
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         task.call_on_fit_task_end(estimator=self, **data)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "study_" in state:
+            from skestimators.model_selection._optuna_state import pack_study
+
+            state = {**state, "study_": pack_study(state["study_"])}
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "study_" in state:
+            from skestimators.model_selection._optuna_state import unpack_study
+
+            self.study_ = unpack_study(state["study_"])

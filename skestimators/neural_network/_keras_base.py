@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._checkpoint import open_checkpoint
 from skestimators.utils._constraints import TRAINING_CONSTRAINTS
 from skestimators.utils._optional import import_optional
 from skestimators.utils._seeding import draw_seed
@@ -30,8 +31,12 @@ class KerasNetwork(Estimator, ABC):
     }
 
     @abstractmethod
-    def _builder(self):
-        """Return the function that builds the network, and its keyword arguments."""
+    def _layers(self):
+        """Return what the parameters say of the layers, checked."""
+
+    @abstractmethod
+    def _build(self, input_shape, n_outputs, *, seed, **layers):
+        """Build a network."""
 
     @abstractmethod
     def _check_input(self, X, *, reset):
@@ -74,8 +79,21 @@ class KerasNetwork(Estimator, ABC):
         ValueError
             If the input holds NaN or infinity, a layer size is not a positive
             integer, the device is not there, there are too few rows to hold some
-            out, the loss diverges, or a warm start finds other parameters, features
-            or classes than the network was built for.
+            out, the loss diverges, a warm start finds other parameters, features
+            or classes than the network was built for, or there is a `checkpoint` and
+            `random_state` is no int, or `warm_start` is True.
+
+        TypeError
+            If there is a `checkpoint` and a callback in `keras_callbacks` is nothing
+            that another process could recognise.
+
+        OSError
+            If `checkpoint` is no folder that can be written to, or the disk is full.
+
+        Warns
+        -----
+        UserWarning
+            If a file of `checkpoint` is damaged, and training begins anew.
         """
         return self._fit(
             X,
@@ -85,6 +103,7 @@ class KerasNetwork(Estimator, ABC):
             go_on=self.warm_start and self.__sklearn_is_fitted__(),
             max_epochs=self.max_epochs,
             early_stopping=self.early_stopping,
+            checkpointed=True,
         )
 
     def _partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -99,7 +118,16 @@ class KerasNetwork(Estimator, ABC):
         )
 
     def _fit(
-        self, X, y, sample_weight, groups=None, *, go_on, classes=None, **training
+        self,
+        X,
+        y,
+        sample_weight,
+        groups=None,
+        *,
+        go_on,
+        classes=None,
+        checkpointed=False,
+        **training,
     ):
         for module in ("tensorflow", "keras", "scikeras"):
             import_optional(module, extra="keras", caller=self)
@@ -114,14 +142,28 @@ class KerasNetwork(Estimator, ABC):
         factor, X, y, weight, groups, rows, target = drop_weightless(
             self._weigh(target, weight), X, y, weight, groups, rows, target
         )
+        checkpoint = None
+        if checkpointed:
+            data = {"X": rows, "y": y, "weight": factor, "groups": groups}
+            packages = ("tensorflow", "keras")
+            checkpoint = open_checkpoint(self, data, packages=packages)
         metadata = {"sample_weight": None if sample_weight is None else weight}
         with fit_task(
             self, max_steps=training["max_epochs"], X=X, y=y, metadata=metadata
         ) as task:
-            self._train((rows, target, factor), groups, task, go_on=go_on, **training)
+            self._train(
+                (rows, target, factor),
+                groups,
+                task,
+                go_on=go_on,
+                checkpoint=checkpoint,
+                **training,
+            )
         return self
 
-    def _train(self, data, groups, task, *, go_on, max_epochs, early_stopping):
+    def _train(
+        self, data, groups, task, *, go_on, checkpoint, max_epochs, early_stopping
+    ):
         from skestimators.utils import _scikeras_engine as engine
         from skestimators.utils._keras_device import resolve_device
 
@@ -152,6 +194,7 @@ class KerasNetwork(Estimator, ABC):
             seed=self._seed,
             callbacks=self.keras_callbacks or (),
             device=self.device_,
+            checkpoint=checkpoint,
             task=task,
             fitted_attributes=lambda network: {"network_": network},
         )
@@ -161,7 +204,7 @@ class KerasNetwork(Estimator, ABC):
         """Return the network to train: a new one, or the one there is."""
         import tensorflow
 
-        build, params = self._builder()
+        params = self._layers()
         if go_on:
             if params != self._built_with:
                 raise ValueError(
@@ -173,11 +216,18 @@ class KerasNetwork(Estimator, ABC):
         random_state = check_random_state(self.random_state)
         # Kept, so that a warm start holds out the rows that were held out before.
         self._split_seed, self._seed = draw_seed(random_state), draw_seed(random_state)
-        self._built_with = params
+        self._built_with, self._input_shape = params, tuple(input_shape)
         with tensorflow.device(self.device_):
-            return build(
-                input_shape, self._n_network_outputs(), seed=self._seed, **params
-            )
+            return self._new_network()
+
+    def _new_network(self):
+        """Build a network of the layers that `network_` has; weights do not matter."""
+        return self._build(
+            self._input_shape,
+            self._n_network_outputs(),
+            seed=self._seed,
+            **self._built_with,
+        )
 
     def _record(self, network, history, *, go_on):
         before = self.history_ if go_on else {}
@@ -212,12 +262,16 @@ class KerasNetwork(Estimator, ABC):
         return state
 
     def __setstate__(self, state):
+        super().__setstate__(state)
         if "network_" in state:
             from skestimators.utils._keras_device import present_device
             from skestimators.utils._keras_state import unpack
             from skestimators.utils._plain_state import from_members
 
-            device = present_device(state["device_"])
-            network = unpack(from_members(state["network_"]), device)
-            state = {**state, "network_": network, "device_": device}
-        super().__setstate__(state)
+            self.device_ = present_device(self.device_)
+            self.network_ = unpack(
+                self._new_network,
+                from_members(state["network_"]),
+                loss=self._loss(),
+                device=self.device_,
+            )

@@ -19,16 +19,19 @@ class _CNN(KerasNetwork):
         "window_shape": [tuple, list, None],
     }
 
-    def _builder(self):
-        from skestimators.neural_network._keras_networks import build_cnn
-
+    def _layers(self):
         check_layer_sizes("filters", self.filters)
-        return build_cnn, {
+        return {
             "filters": tuple(map(int, self.filters)),
             "kernel_size": int(self.kernel_size),
             "activation": self.activation,
             "dropout": float(self.dropout),
         }
+
+    def _build(self, *args, **layers):
+        from skestimators.neural_network._keras_networks import build_cnn
+
+        return build_cnn(*args, **layers)
 
     def _check_input(self, X, *, reset):
         windows = self._as_windows(X)
@@ -162,6 +165,17 @@ class KerasCNNRegressor(_CNN, KerasRegressor):
         `early_stopping`, `"val_loss"`. An epoch is one batch to them. Every fit works
         on copies, so that folds of a search do not share their state.
 
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` writes down after every epoch what it has come to. When it
+        was killed, the same call goes on after the last epoch there and ends as if
+        nothing had happened, to the last bit on a CPU; when it has ended, the same
+        call returns what there is. Callbacks hear of the epochs that are really run,
+        and those in `keras_callbacks` begin anew: what they remember is not written.
+        Each fit, such as those of a search, finds a sub-folder of its own by its
+        parameters and data; delete it when you have no more use for it. The files hold
+        four numbers for each weight of the network, and no code. `random_state` must
+        be an int, and `warm_start` False. `partial_fit` writes nothing.
+
     device : str, default="auto"
         Where to compute: `"auto"` takes a GPU if TensorFlow sees one; or `"cpu"`,
         `"gpu"`, `"gpu:1"`.
@@ -235,6 +249,7 @@ class KerasCNNRegressor(_CNN, KerasRegressor):
         tol=0.0,
         warm_start=False,
         keras_callbacks=None,
+        checkpoint=None,
         device="auto",
         random_state=None,
     ):
@@ -252,6 +267,7 @@ class KerasCNNRegressor(_CNN, KerasRegressor):
         self.tol = tol
         self.warm_start = warm_start
         self.keras_callbacks = keras_callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
 
@@ -328,6 +344,17 @@ class KerasCNNClassifier(_CNN, KerasClassifier):
         network at the end of every epoch, with the logs `"loss"` and, with
         `early_stopping`, `"val_loss"`. An epoch is one batch to them. Every fit works
         on copies, so that folds of a search do not share their state.
+
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` writes down after every epoch what it has come to. When it
+        was killed, the same call goes on after the last epoch there and ends as if
+        nothing had happened, to the last bit on a CPU; when it has ended, the same
+        call returns what there is. Callbacks hear of the epochs that are really run,
+        and those in `keras_callbacks` begin anew: what they remember is not written.
+        Each fit, such as those of a search, finds a sub-folder of its own by its
+        parameters and data; delete it when you have no more use for it. The files hold
+        four numbers for each weight of the network, and no code. `random_state` must
+        be an int, and `warm_start` False. `partial_fit` writes nothing.
 
     device : str, default="auto"
         Where to compute: `"auto"` takes a GPU if TensorFlow sees one; or `"cpu"`,
@@ -408,6 +435,7 @@ class KerasCNNClassifier(_CNN, KerasClassifier):
         class_weight=None,
         warm_start=False,
         keras_callbacks=None,
+        checkpoint=None,
         device="auto",
         random_state=None,
     ):
@@ -426,5 +454,6 @@ class KerasCNNClassifier(_CNN, KerasClassifier):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.keras_callbacks = keras_callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state

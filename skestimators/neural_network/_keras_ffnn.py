@@ -13,15 +13,18 @@ class _FFNN(KerasNetwork):
         "hidden_layer_sizes": ["array-like"],
     }
 
-    def _builder(self):
-        from skestimators.neural_network._keras_networks import build_ffnn
-
+    def _layers(self):
         check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
-        return build_ffnn, {
+        return {
             "hidden_layer_sizes": tuple(map(int, self.hidden_layer_sizes)),
             "activation": self.activation,
             "dropout": float(self.dropout),
         }
+
+    def _build(self, *args, **layers):
+        from skestimators.neural_network._keras_networks import build_ffnn
+
+        return build_ffnn(*args, **layers)
 
     def _check_input(self, X, *, reset):
         if X.ndim != 2:
@@ -92,6 +95,17 @@ class KerasFFNNRegressor(_FFNN, KerasRegressor):
         `early_stopping`, `"val_loss"`. An epoch is one batch to them. Every fit works
         on copies, so that folds of a search do not share their state.
 
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` writes down after every epoch what it has come to. When it
+        was killed, the same call goes on after the last epoch there and ends as if
+        nothing had happened, to the last bit on a CPU; when it has ended, the same
+        call returns what there is. Callbacks hear of the epochs that are really run,
+        and those in `keras_callbacks` begin anew: what they remember is not written.
+        Each fit, such as those of a search, finds a sub-folder of its own by its
+        parameters and data; delete it when you have no more use for it. The files hold
+        four numbers for each weight of the network, and no code. `random_state` must
+        be an int, and `warm_start` False. `partial_fit` writes nothing.
+
     device : str, default="auto"
         Where to compute: `"auto"` takes a GPU if TensorFlow sees one; or `"cpu"`,
         `"gpu"`, `"gpu:1"`.
@@ -160,6 +174,7 @@ class KerasFFNNRegressor(_FFNN, KerasRegressor):
         tol=0.0,
         warm_start=False,
         keras_callbacks=None,
+        checkpoint=None,
         device="auto",
         random_state=None,
     ):
@@ -175,6 +190,7 @@ class KerasFFNNRegressor(_FFNN, KerasRegressor):
         self.tol = tol
         self.warm_start = warm_start
         self.keras_callbacks = keras_callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
 
@@ -241,6 +257,17 @@ class KerasFFNNClassifier(_FFNN, KerasClassifier):
         network at the end of every epoch, with the logs `"loss"` and, with
         `early_stopping`, `"val_loss"`. An epoch is one batch to them. Every fit works
         on copies, so that folds of a search do not share their state.
+
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` writes down after every epoch what it has come to. When it
+        was killed, the same call goes on after the last epoch there and ends as if
+        nothing had happened, to the last bit on a CPU; when it has ended, the same
+        call returns what there is. Callbacks hear of the epochs that are really run,
+        and those in `keras_callbacks` begin anew: what they remember is not written.
+        Each fit, such as those of a search, finds a sub-folder of its own by its
+        parameters and data; delete it when you have no more use for it. The files hold
+        four numbers for each weight of the network, and no code. `random_state` must
+        be an int, and `warm_start` False. `partial_fit` writes nothing.
 
     device : str, default="auto"
         Where to compute: `"auto"` takes a GPU if TensorFlow sees one; or `"cpu"`,
@@ -315,6 +342,7 @@ class KerasFFNNClassifier(_FFNN, KerasClassifier):
         class_weight=None,
         warm_start=False,
         keras_callbacks=None,
+        checkpoint=None,
         device="auto",
         random_state=None,
     ):
@@ -331,5 +359,6 @@ class KerasFFNNClassifier(_FFNN, KerasClassifier):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.keras_callbacks = keras_callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state

@@ -39,7 +39,7 @@ def build_ffnn(
         Maps (n_samples, n_features) to (n_samples, n_outputs).
     """
     seeds = _seeds(seed)
-    activation = ACTIVATIONS.get(activation, activation)
+    activation = _keras_name(activation)
     hidden = []
     for i, units in enumerate(hidden_layer_sizes):
         dense = layers.Dense(
@@ -83,7 +83,7 @@ def build_cnn(
         Maps (n_samples, window, n_channels) to (n_samples, n_outputs).
     """
     seeds = _seeds(seed)
-    activation = ACTIVATIONS.get(activation, activation)
+    activation = _keras_name(activation)
     hidden = [
         layers.Conv1D(
             n,
@@ -98,6 +98,13 @@ def build_cnn(
     hidden += _dropout(dropout, "dropout", seeds)
     hidden.append(layers.GlobalAveragePooling1D(name="average"))
     return _sequential("cnn", input_shape, hidden, n_outputs, seeds)
+
+
+def _keras_name(activation):
+    # Of anything but a name, keras makes an object, whatever it says.
+    if not isinstance(activation, str):
+        raise TypeError(f"activation must be a name, got {activation!r}.")
+    return ACTIVATIONS.get(activation, activation)
 
 
 def _sequential(name, input_shape, hidden, n_outputs, seeds):

@@ -8,7 +8,7 @@ import zipfile
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils._param_validation import HasMethods, validate_params
 
-from skestimators.persistence._trusted import qualified, trusted_types
+from skestimators.persistence._trusted import UNCHECKED, qualified, trusted_types
 from skestimators.utils._archive import (
     NOT_READABLE,
     DamagedFileError,
@@ -99,7 +99,9 @@ def load(path, *, trusted=()):
 
     Nothing in the file is executed. It names types, which are looked up in a list: all
     of this library, those of scikit-learn, and a few of others. If any is not in the
-    list, nothing is loaded at all.
+    list, nothing is loaded at all. The trees of scikit-learn, LightGBM and XGBoost are
+    not in it, as compiled code reads their numbers without checking them: to load
+    these, say `trusted` as the error tells. Those of :class:`BootstrapStackedLGBM` are.
 
     Parameters
     ----------
@@ -184,12 +186,12 @@ def to_members(estimator, trusted=()):
         raise TypeError(
             f"{type(estimator).__name__} cannot be saved without pickle: {error}"
         ) from error
-    refused = set(skops.get_untrusted_types(data=tree)) - _allowed(trusted)
-    if refused:
+    types = set(skops.get_untrusted_types(data=tree))
+    if refused := types - _allowed(trusted) - UNCHECKED:
         raise TypeError(
-            f"{type(estimator).__name__} holds {_listed(refused)}, which load would "
-            "refuse. If that is your own code, pass it to save and to load as trusted; "
-            "else save without it (of a search, its best_estimator_)."
+            f"{type(estimator).__name__} holds what load does not know: "
+            f"{sorted(refused)}. If that is your own code, pass it as trusted to save "
+            "and to load; else save without it (of a search, its best_estimator_)."
         )
     about = {
         "estimator": qualified(type(estimator)),
@@ -225,10 +227,12 @@ def from_members(members, trusted=(), *, name):
         raise _damaged(name, error) from error
     allowed = _allowed(trusted)
     if refused := types - allowed:
+        why = "load does not know"
+        if refused <= UNCHECKED:
+            why = "compiled code reads without checking, which a crafted file could use"
         raise TypeError(
-            f"{name} holds {_listed(refused)}, which load does not know. Nothing was "
-            "loaded. If you know what that is and trust who made the file, pass it as "
-            "trusted."
+            f"{name} holds what {why}. Nothing was loaded. If you know who made the "
+            f"file and trust them, load it with trusted={sorted(refused)}."
         )
     _check_versions(members[_ABOUT], types, name)
     try:
@@ -262,10 +266,6 @@ def _allowed(trusted):
     return trusted_types() | {
         t if isinstance(t, str) else qualified(t) for t in trusted
     }
-
-
-def _listed(names):
-    return ", ".join(sorted(names))
 
 
 def _check_versions(about, types, name):

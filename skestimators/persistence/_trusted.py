@@ -21,13 +21,14 @@ _PARTS = (
 # text of theirs.
 _OTHERS = (
     "collections.OrderedDict",
-    "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "lightgbm.sklearn.LGBMRanker",
     "lightgbm.sklearn.LGBMRegressor",
     "optuna.distributions.CategoricalDistribution",
     "optuna.distributions.FloatDistribution",
     "optuna.distributions.IntDistribution",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.metrics._scorer._CurveScorer",
@@ -36,12 +37,24 @@ _OTHERS = (
     "sklearn.utils._bunch.Bunch",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
-    "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
     "xgboost.sklearn.XGBRanker",
     "xgboost.sklearn.XGBRegressor",
     "xgboost.sklearn.XGBRFClassifier",
     "xgboost.sklearn.XGBRFRegressor",
+)
+# Can be saved without being asked for, but not loaded: compiled code of other libraries
+# reads their numbers without checking them, so that a crafted file could have memory
+# read that is not theirs, and crash the process.
+UNCHECKED = frozenset(
+    [
+        "lightgbm.basic.Booster",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.tree._tree.Tree",
+        "xgboost.core.Booster",
+    ]
 )
 
 
@@ -60,6 +73,7 @@ def trusted_types():
             *_OTHERS,
             *(qualified(cls) for _, cls in all_estimators()),
             *_metrics(),
+            *_public_classes("sklearn.metrics._dist_metrics", "DistanceMetric"),
             *_public_classes("sklearn.gaussian_process.kernels", "Kernel"),
             *_public_classes("sklearn.model_selection", "BaseCrossValidator"),
             *_public_classes("sklearn.model_selection", "BaseShuffleSplit"),

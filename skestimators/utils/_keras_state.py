@@ -15,9 +15,11 @@ _networks = itertools.count(1)
 
 
 def pack(network):
-    """Return all there is to a network as plain Python and NumPy.
+    """Return all numbers of a network.
 
-    keras' own files forget how far the generators of dropout have come.
+    keras' own files forget how far the generators of dropout have come. They also say
+    how to build the network, and could have anything built; here that is left to the
+    estimator.
 
     Parameters
     ----------
@@ -27,27 +29,42 @@ def pack(network):
     Returns
     -------
     packed : dict
-        Configuration, weights, and the state of the optimizer.
+        Weights, and the state of the optimizer.
     """
     return {
-        "config": network.get_config(),
-        "loss": keras.losses.serialize(network.loss),
         "variables": _values(network.variables),
         "optimizer": _values(network.optimizer.variables),
     }
 
 
-def unpack(packed, device):
-    """Return the network that `pack` has packed, on a device."""
+def unpack(build, packed, *, loss, device):
+    """Build a network and give it the numbers that `pack` has packed.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a network of the same architecture.
+
+    packed : dict
+        As `pack` returned it.
+
+    loss : keras.losses.Loss
+        The loss it was trained with.
+
+    device : str
+        As `tf.device` takes it.
+
+    Returns
+    -------
+    network : keras.Sequential
+        The network, compiled.
+    """
     forget_old_networks()
     with tf.device(device):
-        network = keras.Sequential.from_config(packed["config"])
-        network.compile(
-            optimizer=keras.optimizers.Adam(name="adam", **ADAM),
-            loss=keras.losses.deserialize(packed["loss"]),
-        )
+        network = build()
+        network.compile(optimizer=keras.optimizers.Adam(name="adam", **ADAM), loss=loss)
         network.optimizer.build(network.trainable_variables)
-        _assign(network, packed)
+        assign(network, packed)
     return network
 
 
@@ -56,7 +73,8 @@ def _values(variables):
     return [variable.value.numpy().copy() for variable in variables]
 
 
-def _assign(network, packed):
+def assign(network, packed):
+    """Give a network of the same architecture the numbers that `pack` has packed."""
     variables = [*network.variables, *network.optimizer.variables]
     values = [*packed["variables"], *packed["optimizer"]]
     for variable, value in zip(variables, values, strict=True):
@@ -71,7 +89,7 @@ def unchanged_by_failure(network):
         yield
     except BaseException:
         if before is not None:
-            _assign(network, before)
+            assign(network, before)
         raise
 
 

@@ -33,7 +33,11 @@ class PackedNetworkMixin(ABC):
             from skestimators.utils._torch_state import unpack_network
 
             self.network_ = unpack_network(
-                self._new_network, state["network_"], self.device_
+                self._new_network,
+                state["network_"],
+                self.device_,
+                # Networks that users build may need real numbers to be built.
+                plan=getattr(self, "module", None) is None,
             )
             if state.get("_training_state") is not None:
                 self._training_state = from_members(state["_training_state"])

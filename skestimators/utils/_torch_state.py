@@ -24,7 +24,7 @@ def pack_network(network):
     return to_members(dict(_tensors(network)))
 
 
-def unpack_network(build, members, device):
+def unpack_network(build, members, device, *, plan=True):
     """Build a network and give it the numbers that `pack_network` has packed.
 
     Parameters
@@ -39,6 +39,9 @@ def unpack_network(build, members, device):
     device : str
         Where the network goes if that is there; else to the CPU.
 
+    plan : bool, default=True
+        Whether to see first, without taking memory, how large the network would be.
+
     Returns
     -------
     network : torch.nn.Module
@@ -50,11 +53,13 @@ def unpack_network(build, members, device):
         If the numbers are not of this architecture.
     """
     packed = from_members(members)
+    if plan:
+        with torch.device("meta"):
+            _check_shapes(build(), packed)
     with torch_seed(0):
         network = build()
+    _check_shapes(network, packed)
     own = dict(_tensors(network))
-    if not isinstance(packed, dict) or _shapes(packed) != _shapes(own):
-        raise DamagedFileError("The weights of a network are not of its layers.")
     with torch.no_grad():
         for name, tensor in packed.items():
             # Copied, as the layout in memory decides how sums are rounded.
@@ -68,5 +73,9 @@ def _tensors(network):
     yield from network.named_buffers()
 
 
-def _shapes(tensors):
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+def _check_shapes(network, packed):
+    own = {name: tensor.shape for name, tensor in _tensors(network)}
+    if not isinstance(packed, dict) or own != {
+        name: getattr(tensor, "shape", None) for name, tensor in packed.items()
+    }:
+        raise DamagedFileError("The weights of a network are not of its layers.")
