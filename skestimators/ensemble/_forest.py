@@ -66,6 +66,23 @@ class BoostedForest:
         roots = np.where(n_nodes > 0, node_start, ~leaf_start)
         self.roots_ = roots.astype(np.int32).reshape(n_trees, len(members))
 
+    def __setstate__(self, state):
+        vars(self).update(state)
+        n_nodes, n_leaves = len(self.threshold_), len(self.value_)
+        nodes = np.arange(n_nodes)[:, None]
+        inner = self.children_ >= 0
+        if (
+            self.children_.shape != (n_nodes, 2)
+            or self.feature_.shape != (n_nodes,)
+            or self.feature_.min(initial=0) < 0
+            # Else a walk down a tree might never end.
+            or (inner & (self.children_ <= nodes)).any()
+            or max(self.children_.max(initial=-1), self.roots_.max()) >= n_nodes
+            or (~np.minimum(self.children_.min(initial=0), self.roots_.min()))
+            >= n_leaves
+        ):
+            raise ValueError("The trees of a forest do not fit together.")
+
     def predict(self, X):
         """Predict with every member.
 
@@ -155,6 +172,43 @@ class BoostedForest:
         for row, nodes in enumerate(np.split(order, split_at)):
             threshold_bin[nodes] = np.searchsorted(distinct[row], thresholds[nodes])
         return bins, threshold_bin, row_of_feature
+
+
+def pack_trees(trees):
+    """Join the arrays of many trees, which travel and are stored better so.
+
+    Parameters
+    ----------
+    trees : list of tuple of ndarray
+        As `BoostedForest` takes them.
+
+    Returns
+    -------
+    packed : tuple of ndarray
+        Numbers of nodes and of leaves, then the joined arrays.
+    """
+    feature, *_, value = columns = list(zip(*trees, strict=True))
+    sizes = (np.array([len(part) for part in parts]) for parts in (feature, value))
+    return (*sizes, *map(np.concatenate, columns))
+
+
+def unpack_trees(packed):
+    """Undo `pack_trees`.
+
+    Parameters
+    ----------
+    packed : tuple of ndarray
+        What it returned.
+
+    Returns
+    -------
+    trees : list of tuple of ndarray
+        The trees.
+    """
+    n_nodes, n_leaves, *nodes, value = packed
+    parts = [np.split(array, np.cumsum(n_nodes)[:-1]) for array in nodes]
+    parts.append(np.split(value, np.cumsum(n_leaves)[:-1]))
+    return list(zip(*parts, strict=True))
 
 
 def _round_down_to_float32(thresholds):

@@ -220,13 +220,12 @@ def from_members(members, trusted=(), *, name):
         As it was saved.
     """
     skops = import_optional("skops.io", extra="save", caller="load")
-    tree = _checked(members, name)
+    tree, about = _parts(members, name)
     try:
         types = set(skops.get_untrusted_types(data=tree))
     except Exception as error:
         raise _damaged(name, error) from error
-    allowed = _allowed(trusted)
-    if refused := types - allowed:
+    if refused := types - _allowed(trusted):
         why = "load does not know"
         if refused <= UNCHECKED:
             why = "compiled code reads without checking, which a crafted file could use"
@@ -234,28 +233,31 @@ def from_members(members, trusted=(), *, name):
             f"{name} holds what {why}. Nothing was loaded. If you know who made the "
             f"file and trust them, load it with trusted={sorted(refused)}."
         )
-    _check_versions(members[_ABOUT], types, name)
+    _check_versions(about, types, name)
     try:
         with warnings.catch_warnings():
             # Said above, once for all.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            return skops.loads(tree, trusted=sorted(types))
+            estimator = skops.loads(tree, trusted=sorted(types))
     except ImportError:
         raise
     except Exception as error:
         # What types make of a state that nobody saved can be any error.
         raise _damaged(name, error) from error
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        raise DamagedFileError(f"{name} holds no estimator, but {estimator!r}.")
+    return estimator
 
 
-def _checked(members, name):
-    """Return the tree of objects, a zip file of its own."""
+def _parts(members, name):
+    """Return the tree of objects, which is a zip file, and what is said about it."""
     try:
-        tree = members[_TREE]
+        tree, about = members[_TREE], members[_ABOUT]
         with zipfile.ZipFile(io.BytesIO(tree)) as archive:
             check_members(archive, len(tree))
     except NOT_READABLE as error:
         raise _damaged(name, error) from error
-    return tree
+    return tree, about
 
 
 def _damaged(name, error):
