@@ -2,9 +2,25 @@
 
 import contextlib
 import hashlib
+import lzma
 import os
+import struct
 import zipfile
 import zlib
+
+# A small archive may hold any amount of zeros.
+_MAX_UNPACKED = 2**30
+# What zipfile says of archives that are damaged, cut, packed or locked in a way that it
+# does not know.
+_UNSOUND = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class DamagedError(OSError):
@@ -83,18 +99,22 @@ def open_member(path, name):
     Raises
     ------
     DamagedError
-        If there is no such file, or the archive is damaged.
+        If there is no such file, it is larger than any that is read, or the archive is
+        damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if n.rpartition("/")[2] == name]
             if len(names) != 1:
                 raise DamagedError(f"it holds {len(names)} files named {name}, not 1.")
+            size = archive.getinfo(names[0]).file_size
+            if size > _MAX_UNPACKED:
+                raise DamagedError(
+                    f"{name} in it has {size} bytes; at most {_MAX_UNPACKED} are read."
+                )
             with archive.open(names[0]) as member:
                 yield member
-    # What zipfile says of archives that are damaged, cut, packed or locked in a way
-    # that it does not know.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except _UNSOUND as error:
         raise DamagedError(f"it is no sound zip archive ({error}).") from error
 
 

@@ -1,5 +1,6 @@
 """Reader of tables that say which magnetogram is of a region that flares."""
 
+import math
 import os
 import re
 from csv import Error as CSVError
@@ -235,7 +236,8 @@ def _parse_size(text):
     if _CLASS_LABELS.get(text) == 0:
         return 0.0
     size = _SIZE.fullmatch(text)
-    return _CLASSES[size[1]] * float(size[2]) if size else None
+    flux = _CLASSES[size[1]] * float(size[2]) if size else math.inf
+    return flux if math.isfinite(flux) else None
 
 
 def _parse_values(csv, rows, parse):

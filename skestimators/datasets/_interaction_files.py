@@ -1,19 +1,25 @@
 """Files of answers: what layout they have, and their cells as text."""
 
 import csv
-import gzip
 import os
 import re
-import zlib
 from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
 
-from skestimators.datasets._lines import is_finite_number, read_lines
+from skestimators.datasets._lines import (
+    BAD_GZIP,
+    is_finite_number,
+    open_unpacked,
+    read_lines,
+)
 
 # What programs write for a value that is not known. In other case they are names.
 MISSING = {"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None"}
+
+# Of as many digits as a file could have answers.
+_COUNT = re.compile(r"\d{1,18}")
 
 
 class Layout(NamedTuple):
@@ -166,7 +172,7 @@ def _read_three_lines(path):
         head = _split(line)
         if not head:
             continue
-        if len(head) != 1 or not head[0].isdecimal():
+        if len(head) != 1 or not _COUNT.fullmatch(head[0]):
             raise ValueError(
                 f"{path}, line {number}: the first of the three lines of a student is "
                 f"the number of answers, but this is {line.strip()[:40]!r}."
@@ -295,25 +301,24 @@ def _parse(path, separator, names, headed, places):
     """Return the columns at some places of a table as Latin-1 text."""
     import pandas as pd
 
-    with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
     try:
-        return pd.read_csv(
-            path,
-            sep=separator,
-            header=None,
-            names=range(len(names)),
-            # Without it, lines with too many cells are errors.
-            usecols=places if headed else None,
-            skiprows=_find_head(path)[0] if headed else 0,
-            # Numbers would lose the digits of long ones, and zeros in front.
-            dtype=object,
-            na_filter=False,
-            # What is not UTF-8 would stop the parser; `decode` repairs what is.
-            encoding="latin-1",
-            compression="gzip" if packed else None,
-        )
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with open_unpacked(path) as file:
+            return pd.read_csv(
+                file,
+                sep=separator,
+                header=None,
+                names=range(len(names)),
+                # Without it, lines with too many cells are errors.
+                usecols=places if headed else None,
+                skiprows=_find_head(path)[0] if headed else 0,
+                # Numbers would lose the digits of long ones, and zeros in front.
+                dtype=object,
+                na_filter=False,
+                # What is not UTF-8 would stop the parser; `decode` repairs what is.
+                encoding="latin-1",
+                compression=None,
+            )
+    except BAD_GZIP as error:
         raise ValueError(f"{path}: damaged gzip file ({error}).") from error
     except pd.errors.EmptyDataError:
         return pd.DataFrame()

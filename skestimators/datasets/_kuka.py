@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skestimators.datasets._lines import is_finite_number, read_lines
+from skestimators.datasets._lines import is_finite_number, most_unpacked, read_lines
 from skestimators.utils._optional import import_optional
 
 _JOINTS = range(1, 8)
@@ -21,7 +21,7 @@ _NAMES += [f"{angle}_A{i}" for angle in ("cur", "comd") for i in _JOINTS]
 _NAMES += [f"{place}_{axis}" for place in ("curCart", "comdCart") for axis in "xyz"]
 
 _RECORD = re.compile(r"(?:.*_)?(-?\d+)_(-?\d+)_demoRecord")
-_KEY = re.compile(r"\s*(-?\d+)\s*,\s*(-?\d+)\s*")
+_KEY = re.compile(r"\s*(-?\d{1,9})\s*,\s*(-?\d{1,9})\s*")
 
 
 @validate_params(
@@ -241,8 +241,11 @@ def _read_arrow(path, key):
 
     read = pd.read_feather if path.suffix == ".feather" else pd.read_parquet
     try:
+        if path.suffix == ".parquet":
+            _check_n_rows(path)
         table = read(path)
-    except (ValueError, OSError) as error:
+    # Damage shows in errors of any type.
+    except Exception as error:
         raise ValueError(f"{path}: not a file of this format ({error}).") from error
     keyed = "key" in table.columns
     missing = [name for name in _NAMES if name not in table.columns]
@@ -257,6 +260,15 @@ def _read_arrow(path, key):
         for row in rows[1:][_go_back(values[rows])]:
             raise ValueError(f"{path}, row {row}: time goes backwards.")
     return [(key, values[rows]) for key, rows in keys.items()]
+
+
+def _check_n_rows(path):
+    """Refuse a file that announces more rows than its bytes could sensibly hold."""
+    from pyarrow.parquet import read_metadata
+
+    n_rows = read_metadata(path).num_rows
+    if 8 * len(_NAMES) * n_rows > most_unpacked(path):
+        raise ValueError(f"it announces {n_rows} rows, far more than fit into it")
 
 
 def _to_numbers(path, table):

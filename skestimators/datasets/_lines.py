@@ -2,9 +2,78 @@
 
 import gzip
 import math
+import os
 import zlib
+from functools import partial
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_MAX_LINE = 2**26
+# A small gzip file may unpack to any amount. Tables become 3 to 50 times as large.
+_MAX_UNPACKED, _MAX_RATIO = 2**30, 200
+
+
+def most_unpacked(path):
+    """Return how many bytes a packed file may unpack to.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    n_bytes : int
+        More than any table that is packed has.
+    """
+    return max(_MAX_UNPACKED, _MAX_RATIO * os.path.getsize(path))
+
+
+class _GzipFile(gzip.GzipFile):
+    """A gzip file that does not fill the memory with what was a few bytes."""
+
+    def __init__(self, path):
+        super().__init__(path, "rb")
+        self._most = most_unpacked(path)
+
+    def _check(self, data):
+        if self.tell() > self._most:
+            raise ValueError(
+                f"{self.name}: unpacks to more than {self._most} bytes, as no table "
+                f"does; unpack it first if it is one."
+            )
+        return data
+
+    def readline(self, size=-1):
+        return self._check(super().readline(size))
+
+    def read(self, size=-1):
+        return self._check(super().read(size))
+
+    def read1(self, size=-1):
+        return self._check(super().read1(size))
+
+
+def open_unpacked(path):
+    """Open a file for reading bytes.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. It is decompressed if its first bytes are those of gzip, whatever its
+        suffix.
+
+    Returns
+    -------
+    file : file
+        The file. Reading it raises what is in `BAD_GZIP` if it is damaged, and
+        ValueError if it unpacks to far more than a table does.
+    """
+    with open(path, "rb") as file:
+        packed = file.read(2) == _GZIP_MAGIC
+    return _GzipFile(path) if packed else open(path, "rb")
+
+
+BAD_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 def read_lines(path, errors="strict"):
@@ -27,22 +96,27 @@ def read_lines(path, errors="strict"):
     Raises
     ------
     ValueError
-        If the file is damaged gzip or no UTF-8 text.
+        If the file is damaged gzip or no UTF-8 text, or has a line that is longer than
+        any in a text.
     """
-    with open(path, "rb") as file:
-        packed = file.read(2) == _GZIP_MAGIC
     number = 0
     try:
-        with gzip.open(path) if packed else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+        with open_unpacked(path) as file:
+            lines = iter(partial(file.readline, _MAX_LINE), b"")
+            for number, line in enumerate(lines, start=1):
                 # Text has no NUL, but the UTF-16 and binary files that do may decode.
                 if b"\x00" in line:
                     raise ValueError(f"{path}, line {number}: not text, but binary.")
+                if len(line) == _MAX_LINE:
+                    raise ValueError(
+                        f"{path}, line {number}: longer than {_MAX_LINE} bytes; not "
+                        f"text, or damaged."
+                    )
                 # A byte-order mark, as Windows programs write it, is no text.
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}, line {number}: not UTF-8 text ({error}).") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except BAD_GZIP as error:
         raise ValueError(
             f"{path}, after line {number}: damaged gzip file ({error})."
         ) from error

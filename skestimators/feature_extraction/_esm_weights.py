@@ -157,8 +157,10 @@ def read_checkpoint(path, shapes, model):
         tensors = _read_pickle(path)
     names = _canonical_names(tensors, path)
     found = {name: tensors[key] for name, key in names.items()}
+    _check_kinds(found, path)
     _check_shapes(found, shapes, path, model)
-    return {name: tensors[names[name]] for name in shapes}
+    # A file may say that a gradient is wanted, or that its numbers count as negated.
+    return {name: found[name].detach().resolve_neg() for name in shapes}
 
 
 def _read_safetensors(path):
@@ -239,6 +241,17 @@ def _fair_esm_name(name):
     layer = re.match(r"encoder\.layer\.(\d+)\.(.*)", module)
     prefix, module = (f"layers.{layer[1]}.", layer[2]) if layer else ("", module)
     return f"{prefix}{_HUGGING_FACE_NAMES.get(module, module)}.{kind}"
+
+
+def _check_kinds(found, path):
+    for name, tensor in found.items():
+        plain = tensor.layout == torch.strided and not tensor.is_nested
+        if not (plain and tensor.is_floating_point() and tensor.device.type == "cpu"):
+            raise ValueError(
+                f"{path} is not an ESM-2 checkpoint: {name!r} is no array of floating "
+                f"point numbers, but {tensor.dtype}, {tensor.layout} on "
+                f"{tensor.device}."
+            )
 
 
 def _check_shapes(found, shapes, path, model):

@@ -101,17 +101,21 @@ def _read_file(path, names):
             pairs = _find_layers(file, h5py)
             for name in names:
                 if name not in pairs:
-                    raise ValueError(_refusal(path, f"it has no layer {name}"))
+                    raise _RefusedError(path, f"it has no layer {name}")
                 yield from _read_layer(path, name, pairs[name])
-    except OSError as error:
+    except _RefusedError:
+        raise
+    # h5py has an exception of another type for each kind of damage.
+    except Exception as error:
         raise ValueError(
             f"{path} cannot be read as an HDF5 file ({error}); it may be damaged or "
             "incomplete."
         ) from error
 
 
-def _refusal(path, reason):
-    return f"{path} does not hold the weights of VGG16: {reason}."
+class _RefusedError(ValueError):
+    def __init__(self, path, reason):
+        super().__init__(f"{path} does not hold the weights of VGG16: {reason}.")
 
 
 def _find_layers(file, h5py):
@@ -163,10 +167,10 @@ def _read_layer(path, name, datasets):
         if len(fitting) != 1 or len(datasets) != 2:
             shapes = [f"{d.shape} {d.dtype}" for d in datasets]
             reason = f"layer {name} has arrays {shapes}, expected {kind} {shape}"
-            raise ValueError(_refusal(path, reason))
+            raise _RefusedError(path, reason)
         tensor = torch.from_numpy(fitting[0][()].astype(np.float32, copy=False))
         if not tensor.isfinite().all():
-            raise ValueError(_refusal(path, f"the {kind} of {name} is not finite"))
+            raise _RefusedError(path, f"the {kind} of {name} is not finite")
         if tensor.ndim == 4:
             tensor = tensor.permute(3, 2, 0, 1)
         yield f"{name}.{kind}", tensor.T if tensor.ndim == 2 else tensor

@@ -103,8 +103,8 @@ def load_params(path, estimator=None):
     Raises
     ------
     ValueError
-        If the file is no JSON, no object, has a name twice, or has names that the
-        estimator does not.
+        If the file is no JSON, no object, nested too deeply, has a number that is not
+        finite, a name twice, or names that the estimator does not.
 
     See Also
     --------
@@ -123,10 +123,31 @@ def load_params(path, estimator=None):
     Ridge(alpha=0.5)
     """
     path = Path(path)
+    params = _read_json(path)
+    if not isinstance(params, dict):
+        kind = "list" if isinstance(params, tuple) else type(params).__name__
+        raise ValueError(
+            f"{path} must hold one JSON object with names of parameters as keys, but "
+            f"it holds a {kind}."
+        )
+    if estimator is not None:
+        _check_names(params, estimator, path)
+    return params
+
+
+def _read_json(path):
+    """Return what a JSON file holds, arrays as tuples."""
     try:
         # Editors of Windows write a byte-order mark.
         text = path.read_text(encoding="utf-8-sig")
-        params = json.loads(text, object_pairs_hook=lambda pairs: _to_dict(pairs, path))
+        value = json.loads(
+            text,
+            object_pairs_hook=lambda pairs: _to_dict(pairs, path),
+            parse_float=lambda number: _to_number(float, number, path),
+            parse_int=lambda number: _to_number(int, number, path),
+            parse_constant=lambda number: _to_number(float, number, path),
+        )
+        return _to_tuples(value)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path} is not valid JSON: {error.msg} in line {error.lineno}, column "
@@ -134,14 +155,18 @@ def load_params(path, estimator=None):
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: it is not UTF-8 text.") from error
-    if not isinstance(params, dict):
+    except RecursionError as error:
+        raise ValueError(f"{path} nests arrays or objects too deeply.") from error
+
+
+def _to_number(convert, text, path):
+    """Return a number that JSON has: Python reads NaN, 1e999 and the like as well."""
+    # Python refuses to read longer integers.
+    if len(text) > 4300 or (convert is float and not math.isfinite(float(text))):
         raise ValueError(
-            f"{path} must hold one JSON object with names of parameters as keys, but "
-            f"it holds a {type(params).__name__}."
+            f"{path} has the number {text[:40]}, but numbers must be finite."
         )
-    if estimator is not None:
-        _check_names(params, estimator, path)
-    return {name: _to_tuples(value) for name, value in params.items()}
+    return convert(text)
 
 
 def _to_dict(pairs, path):

@@ -8,6 +8,8 @@ from skestimators.utils._paths import resolve_inside
 # Checked before anything is decoded, as a small file may announce any size. The largest
 # images of the Sun have 4096 x 4096 pixels.
 MAX_PIXELS = 2**26
+# To smooth a strip of millions of pixels would take hours.
+MAX_SIDE = 2**14
 _MAX_BYTES = 8 * MAX_PIXELS
 
 _MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "fits": b"SIMPLE  ="}
@@ -119,6 +121,11 @@ def check_n_pixels(height, width):
     """
     if height < 1 or width < 1:
         raise UnreadableImageError(f"its header announces {height} x {width} pixels")
+    if max(height, width) > MAX_SIDE:
+        raise UnreadableImageError(
+            f"its header announces {height} x {width} pixels, more than the {MAX_SIDE} "
+            f"of a side that are read"
+        )
     if height * width > MAX_PIXELS:
         raise UnreadableImageError(
             f"its header announces {height} x {width} pixels, more than the "

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 # Beyond this the matrix of an axis costs more memory and time than it saves.
-_MAX_PROBE = 2**22
+_MAX_PROBE = 2**23
 
 
 def resize_image(image, size):

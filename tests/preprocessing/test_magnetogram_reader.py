@@ -132,7 +132,7 @@ BAD = {
     "animated.png": (_animated, "animated"),
     "bomb.png": (_png_bomb, "announces 100000 x 100000 pixels"),
     "bomb.fits": (_fits_bomb, "announces 1000000 x 1000000 pixels"),
-    "tile_bomb.fits": (_gzip_tile_bomb, "tile is larger than the whole image"),
+    "tile_bomb.fits": (_gzip_tile_bomb, "tiles are larger than the whole image"),
     "plio.fits": (lambda p: _compressed(p, "PLIO_1"), "compressed by PLIO_1; only R"),
     "hcompress.fits": (lambda p: _compressed(p, "HCOMPRESS_1"), "by HCOMPRESS_1; only"),
     "gzip.fits": (lambda p: p.write_bytes(b"\x1f\x8b" + bytes(99)), "packed with gzip"),
