@@ -8,6 +8,7 @@ import zipfile
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils._param_validation import HasMethods, validate_params
 
+from skestimators.persistence._stand_ins import restore_distributions, written_form
 from skestimators.persistence._trusted import UNCHECKED, qualified, trusted_types
 from skestimators.utils._archive import (
     NOT_READABLE,
@@ -181,7 +182,8 @@ def to_members(estimator, trusted=()):
     skops = import_optional("skops.io", extra="save", caller="save")
     errors = import_optional("skops.io.exceptions", extra="save", caller="save")
     try:
-        tree = skops.dumps(estimator)
+        with written_form(estimator):
+            tree = skops.dumps(estimator)
     except (errors.UnsupportedTypeException, TypeError, AttributeError) as error:
         raise TypeError(
             f"{type(estimator).__name__} cannot be saved without pickle: {error}"
@@ -239,14 +241,19 @@ def from_members(members, trusted=(), *, name):
             # Said above, once for all.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
             estimator = skops.loads(tree, trusted=sorted(types))
+        _check_is_estimator(estimator)
+        restore_distributions(estimator)
     except ImportError:
         raise
     except Exception as error:
         # What types make of a state that nobody saved can be any error.
         raise _damaged(name, error) from error
-    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
-        raise DamagedFileError(f"{name} holds no estimator, but {estimator!r}.")
     return estimator
+
+
+def _check_is_estimator(loaded):
+    if isinstance(loaded, type) or not hasattr(loaded, "get_params"):
+        raise TypeError(f"it holds no estimator, but {loaded!r}")
 
 
 def _parts(members, name):

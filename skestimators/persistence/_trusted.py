@@ -10,10 +10,16 @@ from skestimators.utils._discovery import all_estimators, all_public
 _PARTS = (
     "skestimators.ensemble._forest.BoostedForest",
     "skestimators.metrics._scorers._MetricScorer",
+    "skestimators.model_selection._search_space._Choice",
+    "skestimators.model_selection._search_space._Float",
+    "skestimators.model_selection._search_space._Int",
+    "skestimators.model_selection._search_space._Layers",
+    "skestimators.model_selection._search_space._TrialFunction",
     "skestimators.neural_network._activation.found.Activation",
     "skestimators.neural_network._activation.space.BinaryEdge",
     "skestimators.neural_network._activation.space.Choice",
     "skestimators.neural_network._activation.space.UnaryEdge",
+    "skestimators.persistence._stand_ins.NamedDistribution",
 )
 # Of others; skops itself trusts the estimators of scikit-learn and what is in most of
 # them. A type belongs here only if making it from any state whatever, by `__new__` and
