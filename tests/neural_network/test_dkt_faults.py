@@ -24,7 +24,7 @@ def fitted():
 
 def _with(column, row, value):
     frame = FRAME.astype(object)
-    frame.loc[row, column] = value
+    frame.at[row, column] = value
     return frame
 
 
