@@ -122,6 +122,17 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
     tol : float, default=0.0
         Smallest decrease of the validation loss that counts as an improvement.
 
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` writes down after every epoch, of the search, of a candidate
+        and of the final training, what it has come to. When it was killed, the same
+        call goes on after the last epoch there and ends as if nothing had happened, to
+        the last bit on a CPU; when it has ended, the same call returns what there is.
+        Callbacks hear of the epochs that are really run. Each fit, such as those of
+        `compare_baselines`, finds a sub-folder of its own by its parameters and data;
+        delete it when you have no more use for it. The files hold three numbers for
+        each weight of the network, and no code. `random_state` must be an int, and
+        `warm_start` False.
+
     device : str, default="auto"
         Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;
         or the name of a torch device.
@@ -283,6 +294,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         validation_fraction=0.1,
         n_iter_no_change=10,
         tol=0.0,
+        checkpoint=None,
         device="auto",
         random_state=None,
     ):
@@ -310,6 +322,7 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
 
@@ -349,18 +362,24 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
             If the network cannot be compiled.
 
         TypeError
-            If `module` does not return a module.
+            If `module` does not return a module; if there is a `checkpoint` and
+            `module` is nothing that another process could recognise.
 
         ValueError
             If the input holds NaN or infinity, images are of another shape than
             `image_shape` or out of range, there is one class only, there are too few
-            rows for the splits, the device is not there, or no step of an epoch was
-            finite.
+            rows for the splits, the device is not there, no step of an epoch was
+            finite, or there is a `checkpoint` and `random_state` is no int, or
+            `warm_start` is True.
+
+        OSError
+            If `checkpoint` is no folder that can be written to, or the disk is full.
 
         Warns
         -----
         UserWarning
-            If the activation found is linear.
+            If the activation found is linear; if a file of `checkpoint` is damaged, and
+            what it was of begins anew.
         """
         return self._fit(X, y, sample_weight, groups)
 

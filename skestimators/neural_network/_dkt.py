@@ -108,6 +108,16 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
     tol : float, default=0.0005
         Smallest decrease of the validation loss that counts as an improvement.
 
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` writes down after every epoch what it has come to. When it
+        was killed, the same call goes on after the last epoch there and ends as if
+        nothing had happened, to the last bit on a CPU; when it has ended, the same
+        call returns what there is. Callbacks hear of the epochs that are really run.
+        Each fit, such as those of a search, finds a sub-folder of its own by its
+        parameters and data; delete it when you have no more use for it. The files hold
+        five numbers for each weight of the network, and no code. `random_state` must
+        be an int. `partial_fit` writes nothing.
+
     device : str, default="auto"
         Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;
         or the name of a torch device. In training on cuda, matrix products outside the
@@ -219,6 +229,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         validation_fraction=0.1,
         n_iter_no_change=5,
         tol=0.0005,
+        checkpoint=None,
         device="auto",
         random_state=None,
     ):
@@ -245,6 +256,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
 
@@ -285,7 +297,15 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
             If a column is missing, a response is none of 0, 1 and NaN, a student or
             skill is missing, `y` is not 0 and 1 or differs from the responses, a
             student is in several groups, there are too few students to hold some out,
-            or the loss diverges.
+            the loss diverges, or there is a `checkpoint` and `random_state` is no int.
+
+        OSError
+            If `checkpoint` is no folder that can be written to, or the disk is full.
+
+        Warns
+        -----
+        UserWarning
+            If a file of `checkpoint` is damaged, and training begins anew.
         """
         # If this fit fails, the old network would no longer fit what is set here.
         for name in ("network_", "history_", "n_iter_"):
@@ -297,6 +317,7 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
             groups,
             max_epochs=self.max_epochs,
             early_stopping=self.early_stopping,
+            checkpointed=True,
         )
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -24,6 +24,7 @@ from skestimators.preprocessing._interactions import (
 )
 from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._checkpoint import open_checkpoint
 from skestimators.utils._optional import import_optional
 from skestimators.utils._packed_network import PackedNetworkMixin
 from skestimators.utils._seeding import draw_seed, torch_seed
@@ -33,7 +34,17 @@ from skestimators.utils._validation import check_layer_sizes
 class KnowledgeTracer(PackedNetworkMixin, Estimator):
     """Train a recurrent network on students, and run it over them."""
 
-    def _fit(self, X, y, sample_weight, groups=None, *, max_epochs, early_stopping):
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight,
+        groups=None,
+        *,
+        max_epochs,
+        early_stopping,
+        checkpointed=False,
+    ):
         import_optional("torch", extra="torch", caller=self)
         import_optional("skorch", extra="torch", caller=self)
         from skestimators.utils._device import resolve_device
@@ -55,13 +66,17 @@ class KnowledgeTracer(PackedNetworkMixin, Estimator):
             self.skills_ = all_skills(self.skills, interactions.skill_sets)
             self.device_ = resolve_device(self.device)
         check_known(interactions.skill_sets, self.skills_, "The training data")
-        train, validation = split_students(
+        parts = split_students(
             interactions.students,
             weight,
             groups,
             validation_fraction=self.validation_fraction if early_stopping else None,
             random_state=self._split_seed,
         )
+        checkpoint = None
+        if checkpointed:
+            data = {**vars(interactions), "y": y, "weight": weight, "groups": groups}
+            checkpoint = open_checkpoint(self, data, packages=("torch", "skorch"))
         with (
             fit_task(
                 self,
@@ -72,7 +87,7 @@ class KnowledgeTracer(PackedNetworkMixin, Estimator):
             ) as task,
             torch_seed(self._seed),
         ):
-            self._train(interactions, y, weight, train, validation, max_epochs, task)
+            self._train(interactions, y, weight, parts, max_epochs, checkpoint, task)
         return self
 
     def _read(self, X, *, reset, input_name="X"):
@@ -89,11 +104,12 @@ class KnowledgeTracer(PackedNetworkMixin, Estimator):
             X, **columns, estimator=self, input_name=input_name
         )
 
-    def _train(self, interactions, y, weight, train, validation, max_epochs, task):
+    def _train(self, interactions, y, weight, parts, max_epochs, checkpoint, task):
         from skestimators.neural_network._dkt_batches import StudentBatches, StudentData
         from skestimators.neural_network._dkt_network import DKTLoss
         from skestimators.utils import _skorch_engine as engine
 
+        train, validation = parts
         sequences = StudentSequences(interactions)
         data = StudentData(interactions, sequences, self._numbers(), self.device_)
         network, state, n_before = self._network()
@@ -127,6 +143,7 @@ class KnowledgeTracer(PackedNetworkMixin, Estimator):
             first_epoch=n_before,
             past_losses=self._past_losses(n_before),
             state=state,
+            checkpoint=checkpoint,
             task=task,
             fitted_attributes=lambda network: {"network_": network},
         )

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._checkpoint import open_checkpoint
 from skestimators.utils._constraints import TRAINING_CONSTRAINTS
 from skestimators.utils._optional import import_optional
 from skestimators.utils._packed_network import PackedNetworkMixin
@@ -75,6 +76,16 @@ class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
 
     tol : float, default=0.0
         Smallest decrease of the validation loss that counts as an improvement.
+
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` writes down after every epoch what it has come to. When it
+        was killed, the same call goes on after the last epoch there and ends as if
+        nothing had happened, to the last bit on a CPU; when it has ended, the same
+        call returns what there is. Callbacks hear of the epochs that are really run.
+        Each fit, such as those of a search, finds a sub-folder of its own by its
+        parameters and data; delete it when you have no more use for it. The files hold
+        four numbers for each weight of the network, and no code. `random_state` must
+        be an int.
 
     device : str, default="auto"
         Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;
@@ -152,6 +163,7 @@ class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
         validation_fraction=0.1,
         n_iter_no_change=20,
         tol=0.0,
+        checkpoint=None,
         device="auto",
         random_state=None,
     ):
@@ -166,6 +178,7 @@ class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
 
@@ -201,7 +214,20 @@ class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
         ValueError
             If the input holds NaN or infinity, a layer size is not a positive
             integer, the device is not there, there are too few rows to hold some
-            out, or the loss diverges.
+            out, the loss diverges, or there is a `checkpoint` and `random_state` is no
+            int.
+
+        TypeError
+            If there is a `checkpoint` and `activation` is nothing that another process
+            could recognise.
+
+        OSError
+            If `checkpoint` is no folder that can be written to, or the disk is full.
+
+        Warns
+        -----
+        UserWarning
+            If a file of `checkpoint` is damaged, and training begins anew.
         """
         import_optional("torch", extra="torch", caller=self)
         import_optional("skorch", extra="torch", caller=self)
@@ -215,6 +241,11 @@ class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
         self._y_ndim = y.ndim
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         self.device_ = resolve_device(self.device)
+        checkpoint = open_checkpoint(
+            self,
+            {"X": X, "y": y, "sample_weight": weight, "groups": groups},
+            packages=("torch", "skorch"),
+        )
         random_state = check_random_state(self.random_state)
         seed = draw_seed(random_state)
         train = validation = None
@@ -236,10 +267,10 @@ class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
             torch_seed(seed),
         ):
             data = X, y.reshape(len(y), -1), weight / weight.mean()
-            self._train(data, train, validation, seed, task)
+            self._train(data, train, validation, seed, checkpoint, task)
         return self
 
-    def _train(self, data, train, validation, seed, task):
+    def _train(self, data, train, validation, seed, checkpoint, task):
         import torch
 
         from skestimators.utils import _skorch_engine as engine
@@ -279,6 +310,7 @@ class TorchMLPRegressor(RegressorMixin, PackedNetworkMixin, Estimator):
             tol=self.tol,
             device=self.device_,
             seed=seed,
+            checkpoint=checkpoint,
             task=task,
             fitted_attributes=lambda module: {"network_": module},
         )

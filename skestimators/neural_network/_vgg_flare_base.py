@@ -8,6 +8,7 @@ from skestimators.feature_extraction._image_source import ImageFiles, image_sour
 from skestimators.preprocessing._unreadable import unreadable_table
 from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._checkpoint import open_checkpoint
 from skestimators.utils._classes import check_labels, find_classes, weigh_classes
 from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
@@ -52,18 +53,45 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
         factor = self._weigh(labels, counting)
         stored, last = self._weights()
         part, self._stored_digest = last.build(), fingerprint(stored)
-        with (
-            fit_task(
-                self,
-                max_steps=self.max_epochs,
-                X=X,
-                y=y,
-                metadata={"sample_weight": sample_weight},
-            ) as task,
-            RowFile(len(rows), self._engine().output_shape(source.size)) as features,
-        ):
-            readable = self._store_features(source.take(rows), features)
-            if len(readable) < len(rows):
+        images = source.take(rows)
+        data = {"y": y, "labels": labels, "weight": counting, "groups": groups}
+        checkpoint = self._open_checkpoint(images, data, fingerprint(last))
+        with fit_task(
+            self,
+            max_steps=self.max_epochs,
+            X=X,
+            y=y,
+            metadata={"sample_weight": sample_weight},
+        ) as task:
+            result = None if checkpoint is None else checkpoint.read("result")
+            if result is None:
+                targets = labels, factor, counting
+                self._learn(part, images, targets, groups, parts, checkpoint, task)
+            else:
+                self._recall(result, part, images)
+        return self
+
+    def _open_checkpoint(self, images, data, last_digest):
+        """Open the checkpoint of this fit, which the content of images decides on."""
+        if self.checkpoint is None:
+            return None
+        digests, _ = images.digests()
+        device = resolve_device(self.device)
+        frozen = (images.recipe, self._stored_digest, resolve_dtype(self.dtype, device))
+        return open_checkpoint(
+            self,
+            {**data, "images": digests, "frozen": frozen, "last": last_digest},
+            packages=("torch", "skorch"),
+        )
+
+    def _learn(self, part, images, targets, groups, parts, checkpoint, task):
+        """Compute features, train on those of images that can be read, and note it."""
+        labels, factor, counting = targets
+        shape = self._engine().output_shape(images.size)
+        with RowFile(len(images), shape) as features:
+            reasons = self._store_features(images, features)
+            readable = np.setdiff1d(np.arange(len(images)), list(reasons))
+            if len(readable) < len(images):
                 self._check_readable(labels, readable)
                 groups = None if groups is None else groups[readable]
                 parts = [readable[p] for p in self._split(labels[readable], groups)]
@@ -79,8 +107,31 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
                     "validation_fraction, or add regions of the rarer class."
                 )
             with torch_seed(self._seed):
-                self._train(part, features, (labels, factor, counting), parts, task)
-        return self
+                self._train(part, features, targets, parts, checkpoint, task)
+        if checkpoint is not None:
+            from skestimators.utils._skorch_progress import trained_weights
+
+            result = {
+                "weights": trained_weights(self.network_),
+                "history": self.history_,
+                "class_prior": self.class_prior_,
+                "reasons": reasons,
+            }
+            # Without which the next call would have to compute the features again.
+            checkpoint.write("result", result)
+
+    def _recall(self, result, part, images):
+        """Take what an earlier call has come to."""
+        from skestimators.neural_network._vgg_flare_network import FlareNetwork
+        from skestimators.utils._skorch_progress import set_weights
+
+        self._note_unreadable(images, result["reasons"])
+        self.class_prior_ = result["class_prior"]
+        # Draws weights, but must not draw the user's numbers.
+        with torch_seed(self._seed):
+            network = FlareNetwork(part, len(self.classes_), self.trainable_layers)
+        set_weights(network, result["weights"])
+        self._record(network.to(self.device_), result["history"])
 
     def _check_beside(self, source, y, sample_weight, groups):
         """Check target, weight and groups."""
@@ -179,15 +230,17 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
         )
 
     def _store_features(self, source, features):
-        """Write what the frozen layers make of images; return which can be read."""
+        """Write what the frozen layers make of images; tell which cannot be read."""
         reasons = {}
         for rows, values, why in self._stream(source):
             features[rows] = values
             reasons.update(_not_none(rows, why))
-        readable = np.setdiff1d(np.arange(len(source)), list(reasons))
+        self._note_unreadable(source, reasons)
+        return reasons
+
+    def _note_unreadable(self, source, reasons):
         self._unreadable = source.lines(reasons)
         source.tell(reasons, "They are left out; `unreadable_` lists all of them.")
-        return readable
 
     def _check_readable(self, labels, readable):
         """Check that of each class there is an image left."""
@@ -202,7 +255,7 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
             f": {reason}."
         )
 
-    def _train(self, part, features, targets, parts, task):
+    def _train(self, part, features, targets, parts, checkpoint, task):
         """Train the layers after them."""
         import torch
 
@@ -210,7 +263,6 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
         from skestimators.utils import _skorch_engine as engine
 
         network = flare.FlareNetwork(part, len(self.classes_), self.trainable_layers)
-        self._trained_layers = self.trainable_layers
         tensors = tuple(torch.from_numpy(t).to(self.device_) for t in targets)
 
         def batches(rows, shuffle):
@@ -222,7 +274,7 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
                 shuffle=shuffle,
             )
 
-        network, self.history_, _ = engine.train(
+        network, history, _ = engine.train(
             network,
             batches(parts[0], shuffle=True),
             batches(parts[1], shuffle=False) if len(parts) > 1 else None,
@@ -234,11 +286,17 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
             tol=self.tol,
             device=self.device_,
             seed=self._seed,
+            checkpoint=checkpoint,
             task=task,
             fitted_attributes=lambda network: {"network_": network},
         )
+        self._record(network, history)
+
+    def _record(self, network, history):
+        self._trained_layers = self.trainable_layers
         self.network_ = network.eval()
-        self.n_iter_ = len(self.history_["train_loss"])
+        self.history_ = history
+        self.n_iter_ = len(history["train_loss"])
 
     @property
     def unreadable_(self):

@@ -4,7 +4,7 @@ import contextlib
 import numbers
 import tempfile
 import time
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 
 import joblib
@@ -105,8 +105,8 @@ def open_checkpoint(estimator, data, *, packages=()):
         The rest, by any names: arrays, tables, text, containers of these.
 
     packages : sequence of str, default=()
-        Names of the packages that compute, another version of which need not have the
-        same results.
+        The packages that compute, as they are imported: another version need not have
+        the same results.
 
     Returns
     -------
@@ -127,9 +127,10 @@ def open_checkpoint(estimator, data, *, packages=()):
     if estimator.checkpoint is None:
         return None
     _check_repeatable(estimator)
+    modules = map(import_module, ("skestimators", "numpy", *packages))
     what = [
         _FORMAT,
-        *(f"{name} {version(name)}" for name in ("skestimators", "numpy", *packages)),
+        *(f"{module.__name__} {module.__version__}" for module in modules),
         describe([estimator, data], needed_by="checkpoint", irrelevant=_IRRELEVANT),
     ]
     root = Path(estimator.checkpoint).expanduser().absolute()

@@ -1,5 +1,6 @@
 """Constraints of the parameters that all networks share."""
 
+import os
 from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval
@@ -13,6 +14,7 @@ TRAINING_CONSTRAINTS = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "checkpoint": [str, os.PathLike, None],
     "device": [str],
     "random_state": ["random_state"],
 }

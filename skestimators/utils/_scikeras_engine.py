@@ -20,6 +20,7 @@ from skestimators.utils._keras_program import (
     weights_of,
 )
 from skestimators.utils._keras_state import forget_old_networks, unchanged_by_failure
+from skestimators.utils._scikeras_progress import Progress
 
 
 class _Net(BaseWrapper):
@@ -42,13 +43,14 @@ class _Net(BaseWrapper):
         *,
         validation,
         seed,
+        progress,
     ):
         network = self.model_
         network.optimizer.learning_rate = self.optimizer__learning_rate
-        program, weights = program_for(network), weights_of(network)
-        variables = training_variables_of(network)
-        data = _tensors(X, y, sample_weight)
-        validation = None if validation is None else _tensors(*validation)
+        self.history_ = history = {"loss": [], "val_loss": []}
+        if progress.is_done:
+            progress.restore(history)
+            return
         callbacks = keras.callbacks.CallbackList(
             self._fit_callbacks,
             model=network,
@@ -57,31 +59,58 @@ class _Net(BaseWrapper):
             verbose=0,
         )
         network.stop_training = False
-        self.history_ = {"loss": [], "val_loss": []}
         callbacks.on_train_begin()
-        for epoch in range(initial_epoch, initial_epoch + epochs):
+        # Not before callbacks forget the training before.
+        progress.restore(history)
+        data = _tensors(X, y, sample_weight)
+        training = _Epochs(network, data, self.batch_size, seed)
+        validation = None if validation is None else _tensors(*validation)
+        logs, is_over = None, progress.is_over
+        while not is_over and len(history["loss"]) < epochs:
+            epoch = initial_epoch + len(history["loss"])
             callbacks.on_epoch_begin(epoch)
             callbacks.on_train_batch_begin(0)
-            # Drawn for each epoch alone, so that training can be cut anywhere.
-            order = np.random.default_rng((seed, epoch)).permutation(len(X))
-            logs = {
-                "loss": program.train_epoch(
-                    variables,
-                    data,
-                    order.astype(np.int32),
-                    batch_size=self.batch_size,
-                    learning_rate=float(network.optimizer.learning_rate),
-                )
-            }
+            logs = {"loss": training.run(epoch)}
             callbacks.on_train_batch_end(0, logs)
             if validation is not None:
-                logs["val_loss"] = program.mean_loss(weights, validation)
-            for name, values in self.history_.items():
+                logs["val_loss"] = training.mean_loss(validation)
+            for name, values in history.items():
                 values.append(logs.get(name, np.nan))
             callbacks.on_epoch_end(epoch, logs)
-            if network.stop_training:
-                break
+            is_over = network.stop_training
+            progress.write(history, "over" if is_over else "epoch")
         callbacks.on_train_end(logs)
+        progress.write(history, "done")
+
+
+class _Epochs:
+    """Compiled passes over the rows."""
+
+    def __init__(self, network, data, batch_size, seed):
+        self.optimizer = network.optimizer
+        self.program = program_for(network)
+        self.variables = training_variables_of(network)
+        self.data = data
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def run(self, number):
+        """Train for the epoch of a number, and return its loss."""
+        # Drawn for each epoch alone, so that training can be cut anywhere.
+        rng = np.random.default_rng((self.seed, number))
+        order = rng.permutation(len(self.data[0]))
+        return self.program.train_epoch(
+            self.variables,
+            self.data,
+            order.astype(np.int32),
+            batch_size=self.batch_size,
+            learning_rate=float(self.optimizer.learning_rate),
+        )
+
+    def mean_loss(self, data):
+        """Return the loss on other rows."""
+        weights = {name: self.variables[name] for name in ("weights", "states")}
+        return self.program.mean_loss(weights, data)
 
 
 class _EpochSteps(keras.callbacks.Callback):
@@ -124,6 +153,7 @@ def train(
     seed,
     callbacks=(),
     device,
+    checkpoint=None,
     task,
     fitted_attributes,
 ):
@@ -173,8 +203,13 @@ def train(
     device : str
         Where to compute, as `resolve_device` returns it.
 
+    checkpoint : Checkpoint or None, default=None
+        Where to write, after each epoch, what the next one depends on, but nothing of
+        `callbacks`. If the same training was written there, it goes on after the last
+        epoch of that; `network` must be as it was then.
+
     task : FitTask
-        Hears of every epoch.
+        Hears of every epoch that is run.
 
     fitted_attributes : callable
         Takes the network as it stands after an epoch and returns the attributes that
@@ -200,6 +235,7 @@ def train(
                 f"Callback, but holds {callback!r}."
             )
     callbacks = [copy.deepcopy(callback) for callback in callbacks]
+    stopping = None
     if validation is not None:
         stopping = keras.callbacks.EarlyStopping(
             monitor="val_loss",
@@ -230,6 +266,7 @@ def train(
             initial_epoch=first_epoch,
             validation=validation,
             seed=seed,
+            progress=Progress(checkpoint, network, stopping),
         )
     return {
         "train_loss": net.history_["loss"],

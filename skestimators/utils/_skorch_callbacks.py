@@ -7,13 +7,11 @@ import torch
 from skorch.callbacks import Callback
 from torch.optim.swa_utils import AveragedModel
 
+from skestimators.utils._skorch_progress import set_weights, trained_weights
+
 
 class DivergenceError(ValueError):
     """Training has led to a loss or to weights that are not finite."""
-
-
-class StopTraining(Exception):
-    """Ends the loop in good order, told apart from the user's own Ctrl-C."""
 
 
 class ValidationScore(Callback):
@@ -72,6 +70,7 @@ class EarlyStopping(Callback):
         self.score = score
         start_loss, self.best_weights = start or (np.inf, None)
         self.best = (start_loss if score is None else np.inf, start_loss)
+        self.is_best = False
         self.without_improvement = 0
 
     def on_epoch_end(self, net, **kwargs):
@@ -90,10 +89,39 @@ class EarlyStopping(Callback):
             self.without_improvement = 0
         else:
             self.without_improvement += 1
-        self.is_over = self.without_improvement >= self.patience
-        if now <= self.best and losses[-1] < np.inf:
+        self.is_best = bool(now <= self.best and losses[-1] < np.inf)
+        if self.is_best:
             self.best = now
             self.best_weights = copy.deepcopy(net.network.state_dict())
+
+    @property
+    def is_over(self):
+        """Whether there is no hope of a better epoch."""
+        return self.without_improvement >= self.patience
+
+    def get_progress(self, net):
+        """Return what later epochs are compared with, and what may be restored."""
+        best_weights = None
+        if self.best_weights is not None and not self.is_best:
+            # The best epoch, if it is the last, is written as the network itself.
+            best_weights = {
+                n: self.best_weights[n] for n in trained_weights(net.network)
+            }
+        return {
+            "best": [float(cost) for cost in self.best],
+            "is_best": self.is_best,
+            "best_weights": best_weights,
+            "without_improvement": self.without_improvement,
+        }
+
+    def set_progress(self, net, progress):
+        """Put it back."""
+        self.best = tuple(progress["best"])
+        self.is_best = progress["is_best"]
+        self.without_improvement = progress["without_improvement"]
+        if self.is_best or progress["best_weights"] is not None:
+            self.best_weights = copy.deepcopy(net.network.state_dict())
+            self.best_weights.update(progress["best_weights"] or {})
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights of the best epoch."""
@@ -131,6 +159,18 @@ class Averaging(Callback):
         """Take in the new weights."""
         if training:
             self.average.update_parameters(net.module_)
+
+    def get_progress(self, net):
+        """Return the average and the number of steps in it."""
+        return {
+            "weights": trained_weights(self.average.module),
+            "n_averaged": int(self.average.n_averaged),
+        }
+
+    def set_progress(self, net, progress):
+        """Put it back."""
+        set_weights(self.average.module, progress["weights"])
+        self.average.n_averaged.fill_(progress["n_averaged"])
 
 
 class Schedule(Callback):
@@ -217,13 +257,14 @@ class SafeSteps(Callback):
 
 
 class EpochSteps(Callback):
-    """Report every epoch as a step of the fit task, and stop when asked to."""
+    """Report every epoch as a step of the fit task, and note when to stop."""
 
     def __init__(self, name, early_stopping, task, fitted_attributes):
         self.name = name
         self.early_stopping = early_stopping
         self.task = task
         self.fitted_attributes = fitted_attributes
+        self.is_over = False
 
     def on_epoch_begin(self, net, **kwargs):
         """Begin a step."""
@@ -242,5 +283,13 @@ class EpochSteps(Callback):
                 f"(StandardScaler, TransformedTargetRegressor)."
             )
         asked = self.task.end(self.context, lambda: self.fitted_attributes(net.network))
-        if asked or (self.early_stopping and self.early_stopping.is_over):
-            raise StopTraining
+        stalls = self.early_stopping is not None and self.early_stopping.is_over
+        self.is_over = bool(asked or stalls)
+
+    def get_progress(self, net):
+        """Return whether training is over, also because a callback has asked for it."""
+        return {"is_over": self.is_over}
+
+    def set_progress(self, net, progress):
+        """Put it back."""
+        self.is_over = progress["is_over"]

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from contextlib import suppress
 
 import numpy as np
 import torch
@@ -16,9 +15,9 @@ from skestimators.utils._skorch_callbacks import (
     EpochSteps,
     SafeSteps,
     Schedule,
-    StopTraining,
     ValidationScore,
 )
+from skestimators.utils._skorch_progress import Progress, set_optimizer_state
 from skestimators.utils._torch_threads import threads_for
 
 
@@ -154,6 +153,8 @@ def train(
     first_epoch=0,
     past_losses=(),
     state=None,
+    checkpoint=None,
+    checkpoint_name="training",
     task,
     step_name="epoch",
     fitted_attributes,
@@ -234,8 +235,16 @@ def train(
     state : dict or None, default=None
         What an earlier call returned.
 
+    checkpoint : Checkpoint or None, default=None
+        Where to write, after each epoch, what the next one depends on. If the same
+        training was written there, it goes on after the last epoch of that; `module`
+        must be as it was then.
+
+    checkpoint_name : str, default="training"
+        What the checkpoint calls it.
+
     task : FitTask
-        Hears of every epoch.
+        Hears of every epoch that is run.
 
     step_name : str, default="epoch"
         What it calls an epoch.
@@ -284,6 +293,9 @@ def train(
         callbacks.append(("early_stopping", early_stopping))
     steps = EpochSteps(step_name, early_stopping, task, fitted_attributes)
     callbacks.append(("steps", steps))
+    if checkpoint is not None:
+        progress = Progress(checkpoint, checkpoint_name, callbacks)
+        callbacks.append(("progress", progress))
     net = _Net(
         module,
         criterion=criterion,
@@ -292,19 +304,18 @@ def train(
         optimizer__fused=True,
         **({} if momentum is None else {"optimizer__momentum": momentum}),
         lr=learning_rate,
-        max_epochs=max_epochs,
         callbacks=callbacks,
         device=device,
         verbose=0,
     ).initialize()
     if state is not None:
-        net.optimizer_.load_state_dict(copy.deepcopy(state["optimizer"]))
+        set_optimizer_state(net.optimizer_, state["optimizer"]["state"])
         net.module_.load_state_dict(state["weights"])
     # Not net.fit: that swallows Ctrl-C and passes a half-trained network off as fitted.
     net.notify("on_train_begin", X=None, y=None)
-    threads = threads_for(module, batches.rows_at_once)
-    with threads, suppress(StopTraining):
-        net.fit_loop((batches, validation_batches))
+    with threads_for(module, batches.rows_at_once):
+        while not steps.is_over and len(net.history) < max_epochs:
+            net.fit_loop((batches, validation_batches), epochs=1)
     # Of the last epoch, which the momentum belongs to, not of the best.
     state = {
         "optimizer": net.optimizer_.state_dict(),

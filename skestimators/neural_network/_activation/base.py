@@ -18,6 +18,7 @@ from skestimators.neural_network._activation.inputs import check_rows
 from skestimators.neural_network._activation.space import choices_of
 from skestimators.neural_network._activation.training import NetworkTrainer
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._checkpoint import open_checkpoint
 from skestimators.utils._classes import weigh_classes
 from skestimators.utils._optional import import_optional
 from skestimators.utils._packed_network import PackedNetworkMixin
@@ -63,6 +64,11 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
             self.device_ = resolve_device(self.device)
             self.input_shape_ = rows.shape[1:]
         parts = self._split(labels, groups, search=self._has_choices() and not go_on)
+        checkpoint = open_checkpoint(
+            self,
+            {"X": rows, "y": y, "weight": weight, "groups": groups},
+            packages=("torch", "skorch"),
+        )
         with (
             fit_task(
                 self,
@@ -75,8 +81,8 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
         ):
             data = self._tensors(rows, labels, factor / factor.mean())
             if not go_on:
-                self._search(data, parts, task)
-            self._train(data, parts, task, go_on=go_on)
+                self._search(data, parts, checkpoint, task)
+            self._train(data, parts, checkpoint, task, go_on=go_on)
             self._describe(data, parts, warn=self._has_choices() and not go_on)
         return self
 
@@ -103,7 +109,7 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
     def _has_choices(self):
         return any(len(c.operations) > 1 for c in choices_of(self.search_space))
 
-    def _search(self, data, parts, task):
+    def _search(self, data, parts, checkpoint, task):
         """Choose the operations, and note how the search went."""
         from skestimators.neural_network._activation.candidates import (
             best_compositions,
@@ -123,15 +129,15 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
             self.candidates_ = {self._expression(self.chosen_): []}
             return
         network = self._build(lambda n: MixedActivation(architecture, n), self._seed)
-        self._train_mixed(network, architecture, data, parts, task)
+        self._train_mixed(network, architecture, data, parts, checkpoint, task)
         alphas = {name: alphas[-1] for name, alphas in self.alphas_.items()}
         candidates = best_compositions(choices, alphas, self.n_candidates)
-        self.chosen_ = self._choose(candidates, data, parts, task)
+        self.chosen_ = self._choose(candidates, data, parts, checkpoint, task)
         self.discretization_["mixed"] = self._accuracy(network, data, parts)
         architecture.keep({name: [chosen] for name, chosen in self.chosen_.items()})
         self.discretization_["discretized"] = self._accuracy(network, data, parts)
 
-    def _train_mixed(self, network, architecture, data, parts, task):
+    def _train_mixed(self, network, architecture, data, parts, checkpoint, task):
         """Train weights and alphas of the network with the mixed activation."""
         import torch
 
@@ -153,6 +159,8 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
             self._batches(data, parts.for_weights),
             max_epochs=self.search_epochs,
             callbacks=[("architecture", steps)],
+            checkpoint=checkpoint,
+            checkpoint_name="search",
             task=task,
             step_name="search epoch",
             # Not the compiled one, which would be compiled anew to predict.
@@ -164,7 +172,7 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
             for name in self.alphas_
         }
 
-    def _choose(self, candidates, data, parts, task):
+    def _choose(self, candidates, data, parts, checkpoint, task):
         """Return the candidate that does best on other rows after short trainings.
 
         How a network fares depends on its initial weights, too: the better half of the
@@ -184,8 +192,15 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
         )
         while len(left) > 1:
             for i in left:
-                seed = self._seed + len(losses[i])
-                losses[i].append(self._candidate_loss(candidates[i], seed, rows, task))
+                loss = self._candidate_loss(
+                    candidates[i],
+                    rows,
+                    seed=self._seed + len(losses[i]),
+                    checkpoint=checkpoint,
+                    checkpoint_name=f"candidate_{i}_{len(losses[i])}",
+                    task=task,
+                )
+                losses[i].append(loss)
             left.sort(key=lambda i: np.mean(losses[i]))
             left = left[: len(left) // 2]
         return candidates[left[0]]
@@ -195,10 +210,13 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
 
         return to_text(simplify(Activation(self._choices, chosen).tree()))
 
-    def _candidate_loss(self, chosen, seed, rows, task):
+    def _candidate_loss(self, chosen, rows, *, seed, checkpoint, checkpoint_name, task):
         """Return the lowest loss of a short training on the rows for the alphas."""
         from skestimators.utils._skorch_callbacks import DivergenceError
 
+        known = None if checkpoint is None else checkpoint.read(checkpoint_name)
+        if known is not None and "loss" in known:
+            return known["loss"]
         try:
             _, history, _ = self._train_network(
                 self._build_with(chosen, seed),
@@ -206,12 +224,18 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
                 max_epochs=self._n_candidate_epochs(),
                 n_iter_no_change=self.max_epochs,
                 seed=seed,
+                checkpoint=checkpoint,
+                checkpoint_name=checkpoint_name,
                 task=task,
                 step_name="candidate epoch",
             )
+            loss = float(np.fmin.reduce([np.inf, *history["valid_loss"]]))
         except DivergenceError:
-            return np.inf
-        return float(np.fmin.reduce([np.inf, *history["valid_loss"]]))
+            loss = np.inf
+        if checkpoint is not None:
+            # In the place of the network, which is of no more use.
+            checkpoint.write(checkpoint_name, {"loss": loss})
+        return loss
 
     def _n_candidate_epochs(self):
         return -(-self.max_epochs // 5)
@@ -224,7 +248,7 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
     def _new_network(self):
         return self._build_with(self.chosen_, self._seed)
 
-    def _train(self, data, parts, task, *, go_on):
+    def _train(self, data, parts, checkpoint, task, *, go_on):
         """Train the network that has the chosen activation."""
         if go_on:
             # A copy, so that an interruption leaves the network there is as it was.
@@ -245,6 +269,7 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
             tol=self.tol,
             first_epoch=n_before,
             state=state,
+            checkpoint=checkpoint,
             task=task,
         )
         self._record(network.eval(), history, state, before, n_before)

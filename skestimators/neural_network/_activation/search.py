@@ -10,6 +10,8 @@ from scipy.special import softmax
 from scipy.stats import entropy
 from skorch.callbacks import Callback
 
+from skestimators.utils._skorch_progress import set_optimizer_state
+
 # Of the finite difference in a second-order step, as a share of the gradient's norm.
 _STEP = 0.01
 
@@ -100,6 +102,31 @@ class ArchitectureSteps(Callback):
         self.history["arch_loss"].append(float(np.mean(self.losses or np.nan)))
         self.history["entropy"].append(mean_entropy(self.values[-1]))
         self.history["n_arch_rolled_back"].append(self.n_rolled_back)
+
+    def get_progress(self, net):
+        """Return what the steps have come to."""
+        names = self.values[0]
+        return {
+            "alphas": self.architecture.alphas,
+            "left": self.architecture.left,
+            "optimizer": self.optimizer.state_dict()["state"],
+            "values": {n: np.stack([v[n] for v in self.values]) for n in names},
+            "history": self.history,
+        }
+
+    def set_progress(self, net, progress):
+        """Put it back."""
+        with torch.no_grad():
+            for name, alpha in self.architecture.alphas.items():
+                alpha.copy_(progress["alphas"][name])
+        self.architecture.keep(progress["left"])
+        set_optimizer_state(self.optimizer, progress["optimizer"])
+        n_values = len(progress["history"]["entropy"]) + 1
+        self.values = [
+            {name: values[i] for name, values in progress["values"].items()}
+            for i in range(n_values)
+        ]
+        self.history = progress["history"]
 
     def _first_order(self, net, weights, rows, batch):
         # Nothing of the network below its first activation needs a gradient.
