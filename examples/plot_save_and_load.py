@@ -3,9 +3,10 @@
 Saving and loading
 ==================
 
-A fitted model is saved by :mod:`joblib`, as in all of scikit-learn, and predicts the
-same when it is loaded in another process. It helps to know what is in the file, what is
-not, and what it means to open one.
+A fitted model goes into one file by :func:`~skestimators.persistence.save`, and
+predicts the same when it is loaded in another process. Unlike a pickle, the file holds
+no code: to load it executes nothing. Here is how, what is in such a file, and how a fit
+that is killed goes on.
 """
 
 # %%
@@ -14,6 +15,7 @@ not, and what it means to open one.
 # A pipeline from mutant codes to predictions. The embedder has a store, ``cache``, in
 # which it keeps what it has computed. The network is untrained here, and says so in a
 # warning, which is silenced.
+import json
 import pickle
 import shutil
 import subprocess
@@ -21,12 +23,11 @@ import sys
 import tempfile
 import time
 import warnings
+import zipfile
 from pathlib import Path
 
-import joblib
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -37,8 +38,10 @@ from skestimators import (
     ESMEmbedder,
     MutantSequenceBuilder,
     TorchMLPRegressor,
+    load,
     load_params,
     make_protein_landscape,
+    save,
     save_params,
     spearman_scorer,
 )
@@ -54,7 +57,7 @@ model = make_pipeline(
     ESMEmbedder(weights="random", random_state=0, cache=store),
     BootstrapStackedLGBM(20, max_iter=50, min_child_samples=10, random_state=0),
 ).fit(scan.data, scan.target)
-joblib.dump(model, folder / "model.joblib", compress=3)
+save(model, folder / "model.skestimators")
 np.save(folder / "pool.npy", scan.pool.astype(str))
 
 # %%
@@ -64,52 +67,86 @@ np.save(folder / "pool.npy", scan.pool.astype(str))
 expected = model.predict(scan.pool)
 script = """
 import sys, warnings
-import joblib, numpy as np
+import numpy as np
+from skestimators import load
 warnings.filterwarnings("ignore", message="ESMEmbedder.*random")
 model, pool, predicted = sys.argv[1:]
-loaded = joblib.load(model).set_params(esmembedder__cache=None)
+loaded = load(model).set_params(esmembedder__cache=None)
 np.save(predicted, loaded.predict(np.load(pool)))
 """
-files = [str(folder / name) for name in ("model.joblib", "pool.npy", "predicted.npy")]
+names = ("model.skestimators", "pool.npy", "predicted.npy")
+files = [str(folder / name) for name in names]
 subprocess.run([sys.executable, "-c", script, *files], check=True)
 predicted = np.load(folder / "predicted.npy")
 print("equal to the last bit:", np.array_equal(predicted, expected))
 
 # %%
-# .. warning::
-#
-#    To load such a file is to run a program: :mod:`pickle`, which is behind it, can
-#    call any function there is. Open only files that you, or somebody you trust, have
-#    written. And load them with the versions of the packages that they were saved with;
-#    :func:`~skestimators.utils.show_versions` prints these.
-#
+# A file that means harm
+# ----------------------
+# To open a pickle is to run a program. This one would print a line, and could as well
+# delete your files. :func:`~skestimators.persistence.load` refuses it, as it refuses a
+# file that is damaged, or that names a type which is not in its list.
+
+
+class Harmful:
+    """Calls a function when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ("I could have done anything.",)
+
+
+pickle.loads(pickle.dumps(Harmful()))
+
+(folder / "harmful.skestimators").write_bytes(pickle.dumps(Harmful()))
+content = (folder / "model.skestimators").read_bytes()
+(folder / "short.skestimators").write_bytes(content[:-1000])
+for name in ("harmful.skestimators", "short.skestimators"):
+    try:
+        load(folder / name)
+    except ValueError as error:
+        print(f"{type(error).__name__}: {str(error).replace(str(folder), '')[:72]}")
+
+# %%
 # What is in it
 # -------------
-# Whatever ``fit`` has learned is in the file. What can be had elsewhere is not: of
+# The file is an archive with a checksum of each part, of which the largest is again an
+# archive: the tree of objects as text, and the arrays and networks it refers to. Of
 # pretrained weights there is the name or the path, from which they are read when they
-# are needed, and of a store the path. Here is how large the parts are, each pickled by
-# itself, and the store. A multilayer perceptron comes along for comparison.
+# are needed, and of a store the path. Here is how large the parts of the model are when
+# they are saved by themselves. A multilayer perceptron comes along for comparison.
+with zipfile.ZipFile(folder / "model.skestimators") as archive:
+    print(archive.namelist())
+    about = json.loads(archive.read("about.json"))
+    print(about["estimator"], about["versions"]["scikit-learn"])
+
 embedded = model[:-1].transform(scan.data)
 perceptron = make_pipeline(
     StandardScaler(), TorchMLPRegressor((64, 32), max_epochs=20, random_state=0)
 ).fit(embedded, scan.target)
+
+
+def size(estimator):
+    save(estimator, folder / "part.skestimators")
+    return (folder / "part.skestimators").stat().st_size
+
+
 sizes = {
-    "MutantSequenceBuilder": len(pickle.dumps(model[0])),
-    "ESMEmbedder": len(pickle.dumps(model[1])),
-    "BootstrapStackedLGBM, 20 members": len(pickle.dumps(model[2])),
-    "TorchMLPRegressor, (64, 32)": len(pickle.dumps(perceptron[1])),
-    "the model's file, compressed": (folder / "model.joblib").stat().st_size,
+    "MutantSequenceBuilder": size(model[0]),
+    "ESMEmbedder": size(model[1]),
+    "BootstrapStackedLGBM, 20 members": size(model[2]),
+    "TorchMLPRegressor, (64, 32)": size(perceptron[1]),
+    "the model's file": (folder / "model.skestimators").stat().st_size,
     "the store, 300 sequences": store.stat().st_size,
 }
 figure, ax = plt.subplots(figsize=(8, 2.8), layout="constrained")
-outside = ["the model's file, compressed", "the store, 300 sequences"]
+outside = ["the model's file", "the store, 300 sequences"]
 bars = ax.barh(
     list(sizes),
     [size / 1000 for size in sizes.values()],
     color=["0.6" if name in outside else "#0072b2" for name in sizes],
 )
-ax.bar_label(bars, [f"{size / 1000:,.1f} kB" for size in sizes.values()], padding=4)
-ax.set(xlabel="kB; blue: a part, pickled; grey: a file")
+ax.bar_label(bars, [f"{size / 1000:,.0f} kB" for size in sizes.values()], padding=4)
+ax.set(xlabel="kB; blue: a part, saved by itself; grey: a file")
 ax.margins(x=0.15)
 ax.invert_yaxis()
 ax.spines[["top", "right"]].set_visible(False)
@@ -129,7 +166,7 @@ plt.show()
 # model is set like any other parameter; a path where there is no store is no error, but
 # the vectors are computed again.
 moved = Path(shutil.copy(store, folder / "moved.sqlite"))
-loaded = joblib.load(folder / "model.joblib")
+loaded = load(folder / "model.skestimators")
 for path in (moved, folder / "new.sqlite"):
     loaded.set_params(esmembedder__cache=path)
     start = time.perf_counter()
@@ -138,13 +175,59 @@ for path in (moved, folder / "new.sqlite"):
     assert np.abs(again - embedded).max() < 1e-5
 
 # %%
+# A fit that is interrupted
+# -------------------------
+# ``checkpoint`` names a folder where a fit keeps what it has come to, epoch by epoch.
+# Here a callback of scikit-learn's protocol pulls the plug after ten epochs. The same
+# call goes on with the eleventh, and ends with the same network as one that was never
+# interrupted.
+
+
+class PullThePlug:
+    """Interrupts the fit after some epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_left = n_epochs
+
+    def setup(self, estimator, context):
+        """Do nothing."""
+
+    def on_fit_task_begin(self, *args, **kwargs):
+        """Do nothing."""
+
+    def on_fit_task_end(self, *args, **kwargs):
+        """Count the epochs."""
+        self.n_left -= 1
+        if not self.n_left:
+            raise KeyboardInterrupt
+
+    def teardown(self, estimator, context):
+        """Do nothing."""
+
+
+scaled = perceptron[0].transform(embedded)
+network = TorchMLPRegressor(
+    (64, 32), max_epochs=20, checkpoint=folder / "checkpoints", random_state=0
+)
+try:
+    network.set_callbacks(PullThePlug(10)).fit(scaled, scan.target)
+except KeyboardInterrupt:
+    print("interrupted")
+network.set_callbacks().fit(scaled, scan.target)
+uninterrupted = perceptron[-1]
+print("epochs:", network.n_iter_)
+print(
+    "equal to the last bit:",
+    np.array_equal(network.predict(scaled), uninterrupted.predict(scaled)),
+)
+
+# %%
 # Parameters as text
 # ------------------
 # Of a search it is mostly the parameters found that are worth keeping.
 # :func:`~skestimators.model_selection.save_params` writes them as JSON, which anybody
 # can read. :func:`~skestimators.model_selection.load_params` reads them, and names
-# those that an estimator does not have. The table of a search goes into a file as any
-# table does.
+# those that an estimator does not have.
 search = GridSearchCV(
     model[-1],
     {"max_depth": [2, 5], "learning_rate": [0.05, 0.2]},
@@ -157,10 +240,6 @@ best = BootstrapStackedLGBM(20, max_iter=50, min_child_samples=10, random_state=
 best.set_params(**load_params(folder / "best.json", best)).fit(embedded, scan.target)
 print("equal:", np.array_equal(best.predict(embedded), search.predict(embedded)))
 
-scores = pd.DataFrame(search.cv_results_).drop(columns="params")
-scores.to_csv(folder / "search.csv", index=False)
-print(pd.read_csv(folder / "search.csv").filter(regex="param_|mean_test").round(3))
-
 # %%
 # A network for torch
 # -------------------
@@ -170,17 +249,17 @@ print(pd.read_csv(folder / "search.csv").filter(regex="param_|mean_test").round(
 # is not in it.
 torch.save(perceptron[-1].network_.state_dict(), folder / "network.pt")
 
-network = torch.nn.Sequential(
+plain = torch.nn.Sequential(
     torch.nn.Linear(320, 64),
     torch.nn.ReLU(),
     torch.nn.Linear(64, 32),
     torch.nn.ReLU(),
     torch.nn.Linear(32, 1),
 )
-network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
-scaled = torch.tensor(perceptron[0].transform(embedded), dtype=torch.float32)
+plain.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
 with torch.inference_mode():
-    difference = network(scaled).numpy()[:, 0] - perceptron.predict(embedded)
+    outputs = plain(torch.tensor(scaled, dtype=torch.float32)).numpy()[:, 0]
+difference = outputs - perceptron.predict(embedded)
 print(f"largest difference: {np.abs(difference).max():.1g}")
 
 # %%

@@ -41,7 +41,7 @@ NEEDED = [
 ]
 # Those without which every example runs.
 NOT_NEEDED = [
-    *("safetensors", "xgboost", "matplotlib", "tensorboard", "h5py", "pooch"),
+    *("safetensors", "skops", "xgboost", "matplotlib", "tensorboard", "h5py", "pooch"),
 ]
 
 HEAVY = [*(module for modules, _ in NEEDED for module in modules), *NOT_NEEDED]
