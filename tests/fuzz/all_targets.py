@@ -1,11 +1,12 @@
 """All that is fuzzed."""
 
-from fuzz import image_targets, text_targets, weight_targets
+from fuzz import archive_targets, image_targets, text_targets, weight_targets
 
 TARGETS = {
     **text_targets.TARGETS,
     **image_targets.TARGETS,
     **weight_targets.TARGETS,
+    **archive_targets.TARGETS,
 }
 
 

@@ -21,7 +21,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.all_targets import TARGETS, readers_without_target
-from fuzz.target import try_input
+from fuzz.json_trees import CANARY
+from fuzz.target import Finding, try_input
 
 _SECONDS_PER_INPUT = 5
 _MEGABYTES = 2048
@@ -61,6 +62,18 @@ def _limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def _listen():
+    """Return a list that fills with what the interpreter does with the canary."""
+    sung = []
+
+    def hook(event, arguments):
+        if any(type(word) is str and CANARY in word for word in arguments):
+            sung.append(f"{event} {arguments}")
+
+    sys.addaudithook(hook)
+    return sung
+
+
 def _place(error):
     """Return the kind of an error and where in the package it arose."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -98,6 +111,8 @@ def fuzz_here(name, seconds, folder):
     def one_input(data):
         try:
             try_input(target, data, Path(scratch.name))
+            if sung:
+                raise Finding(f"the canary was reached: {sung.pop()}")
         except Exception as error:
             if (place := _place(error)) in places:
                 return
@@ -107,6 +122,7 @@ def fuzz_here(name, seconds, folder):
             text = "".join(traceback.format_exception(error))
             file.with_suffix(".txt").write_text(f"{place}\n{text}")
 
+    sung = _listen()
     _limit_memory()
     amount = f"-max_total_time={seconds}" if seconds else "-runs=0"
     options = [
@@ -119,7 +135,8 @@ def fuzz_here(name, seconds, folder):
         "-print_final_stats=1",
         str(folder / "corpus"),
     ]
-    atheris.Setup([sys.argv[0], *options], one_input)
+    changes = {"custom_mutator": target.mutate} if target.mutate else {}
+    atheris.Setup([sys.argv[0], *options], one_input, **changes)
     atheris.Fuzz()
 
 

@@ -28,6 +28,10 @@ class Target(NamedTuple):
 
     max_len : int, default=4096
         The longest file that is tried.
+
+    mutate : callable or None, default=None
+        Changes an input, from bytes, their largest number and a seed to bytes; None
+        leaves that to the fuzzer.
     """
 
     run: Callable
@@ -35,6 +39,7 @@ class Target(NamedTuple):
     dictionary: tuple = ()
     errors: tuple = (ValueError,)
     max_len: int = 4096
+    mutate: Callable | None = None
 
 
 def run_on_file(name, *reads, names_file=True):
@@ -65,7 +70,7 @@ def run_on_file(name, *reads, names_file=True):
             try:
                 read(path)
                 refusals.append(None)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 if names_file and str(path) not in str(error):
                     raise Finding(f"an error that names no file: {error}") from error
                 refusals.append(error)
