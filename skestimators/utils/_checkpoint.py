@@ -11,6 +11,7 @@ import joblib
 
 from skestimators.utils._archive import DamagedFileError, read_archive, write_archive
 from skestimators.utils._description import IRRELEVANT, describe
+from skestimators.utils._optional import import_optional
 from skestimators.utils._plain_state import from_members, to_members
 from skestimators.utils._warnings import warn_user
 
@@ -115,6 +116,9 @@ def open_checkpoint(estimator, data, *, packages=()):
 
     Raises
     ------
+    ImportError
+        If safetensors is missing.
+
     TypeError
         If a parameter is nothing that another process could recognise.
 
@@ -126,6 +130,7 @@ def open_checkpoint(estimator, data, *, packages=()):
     """
     if estimator.checkpoint is None:
         return None
+    import_optional("safetensors", extra="save", caller=estimator)
     _check_repeatable(estimator)
     modules = map(import_module, ("skestimators", "numpy", *packages))
     what = [
