@@ -70,7 +70,9 @@ def _templates():
     estimators = [
         make_pipeline(StandardScaler(), SlidingWindow()).fit(X),
         TorchMLPRegressor((2,), max_epochs=1, random_state=0).fit(X, y),
-        BootstrapStackedLGBM(2, max_iter=1, random_state=0).fit(X, y),
+        BootstrapStackedLGBM(2, max_iter=1, min_child_samples=3, random_state=0).fit(
+            X, y
+        ),
     ]
     templates = []
     for estimator in estimators:
