@@ -74,7 +74,6 @@ class BaseBootstrapStacked(
 
     def _run_members(self, parallel, fit_member, common):
         """Fit the members, wherever that is; return what each gives, in their order."""
-        parallel.verbose = self.verbose
         calls = (
             delayed(fit_member)(common, index) for index in range(self.n_estimators)
         )

@@ -15,6 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
 from skestimators.ensemble._base import BaseBootstrapStacked
+from skestimators.utils._parallel import SentOnce, parallel_of
 
 
 class BootstrapStackedRegressor(BaseBootstrapStacked):
@@ -170,10 +171,17 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         params = self._member_fit_params(sample_weight, groups, len(y))
         # Without the members of an earlier fit, which would travel to every worker.
         self.__dict__.pop("estimators_", None)
-        fitted = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
-            delayed(_fit_member)(self, index, seed, count, X, y, params, task)
-            for index, (seed, count) in enumerate(zip(seeds, counts, strict=True))
+        common = SentOnce(
+            ensemble=self,
+            X=X,
+            y=y,
+            params=params,
+            counts=counts,
+            seeds=seeds,
+            task=task,
         )
+        parallel = parallel_of(self.n_jobs, verbose=self.verbose)
+        fitted = self._run_members(parallel, _fit_member, common)
         self.estimators_, predictions = map(list, zip(*fitted, strict=True))
         return np.column_stack(predictions)
 
@@ -223,15 +231,16 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         return tags
 
 
-def _fit_member(ensemble, index, seed, count, X, y, params, task):
-    """Fit one member; return it and its predictions on all training rows."""
+def _fit_member(common, index):
+    """Fit one member; return its number, it, and its predictions on all rows."""
     # It takes longer to import than all of this library.
     from sklearn.ensemble._base import _set_random_states
 
+    ensemble, task, X, y = common.ensemble, common.task, common.X, common.y
     member = clone(ensemble.estimator)
-    _set_random_states(member, int(seed))
-    rows = np.repeat(np.arange(len(y)), count)
-    params = {name: values[rows] for name, values in params.items()}
+    _set_random_states(member, int(common.seeds[index]))
+    rows = np.repeat(np.arange(len(y)), common.counts[index])
+    params = {name: values[rows] for name, values in common.params.items()}
     step = task.begin_step("member", index)
     if hasattr(member, "set_callbacks"):
         with step.propagate_callback_context(member):
@@ -242,4 +251,4 @@ def _fit_member(ensemble, index, seed, count, X, y, params, task):
         step,
         lambda: {**ensemble._single_member_attributes(), "estimators_": [member]},
     )
-    return member, member.predict(X)
+    return index, (member, member.predict(X))

@@ -4,12 +4,16 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.parallel import Parallel, delayed
 
 from skestimators.ensemble._base import BaseBootstrapStacked
-from skestimators.ensemble._forest import BoostedForest
+from skestimators.ensemble._forest import BoostedForest, pack_trees, unpack_trees
 from skestimators.utils._optional import import_optional
+from skestimators.utils._parallel import parallel_of, shares_memory
 from skestimators.utils._warnings import warn_user
+
+# Where members are fitted in other processes. More would bin more often, fewer would
+# leave workers waiting for the last.
+_TASKS_PER_WORKER = 4
 
 
 class BootstrapStackedLGBM(BaseBootstrapStacked):
@@ -93,8 +97,9 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         each member. A float is a share of them; None draws as many as there are.
 
     n_jobs : int or None, default=None
-        Number of members fitted at the same time, in threads. Results do not depend
-        on it.
+        Number of members fitted at the same time, in threads unless
+        :obj:`joblib.parallel_config` names another backend. Results do not depend on
+        it.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the resamples and the members. Two fits with the same int are bit-equal.
@@ -259,30 +264,34 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
 
     def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
         import_optional("lightgbm", extra="boosting", caller=self)
-        from skestimators.ensemble._lgbm_members import bin_rows
+        from skestimators.ensemble._lgbm_members import BinnedRows
 
         if self.subsample < 1 and self.subsample_freq == 0:
             warn_user(
                 f"subsample={self.subsample} has no effect with subsample_freq=0; set "
                 "subsample_freq=1 to draw rows anew in every round."
             )
-        params = self._lightgbm_params()
-        # Rows of weight zero take no part in the bins either.
-        usable, weights = slice(None), counts
-        if sample_weight is not None:
-            usable = np.flatnonzero(sample_weight)
-            sample_weight = sample_weight[usable]
-            weights = counts[:, usable] * (sample_weight / sample_weight.mean())
-        binned = bin_rows(X[usable], y[usable], params)
-        fitted = Parallel(
-            n_jobs=self.n_jobs, verbose=self.verbose, require="sharedmem"
-        )(
-            delayed(_fit_member)(
-                self, index, {**params, "seed": int(seed)}, binned, weight, X, task
-            )
-            for index, (seed, weight) in enumerate(zip(seeds, weights, strict=True))
+        # Without the members of an earlier fit, which would travel to every worker.
+        self.__dict__.pop("forest_", None)
+        # Threads, as LightGBM lets go of the interpreter.
+        parallel = parallel_of(self.n_jobs, prefer="threads", verbose=self.verbose)
+        if not shares_memory(parallel):
+            # Every task of another process bins the rows, so there are to be few.
+            n_tasks = _TASKS_PER_WORKER * parallel._effective_n_jobs()
+            parallel.batch_size = -(-self.n_estimators // n_tasks)
+        common = BinnedRows(
+            ensemble=self,
+            X=X,
+            y=y,
+            sample_weight=sample_weight,
+            params=self._lightgbm_params(),
+            counts=counts,
+            seeds=seeds,
+            task=task,
         )
-        trees, predictions = zip(*fitted, strict=True)
+        fitted = self._run_members(parallel, _fit_member, common)
+        packed, predictions = zip(*fitted, strict=True)
+        trees = [unpack_trees(member) for member in packed]
         self.forest_ = BoostedForest(trees, self.max_iter)
         self.n_iter_ = max(map(len, trees))
         predictions = np.column_stack(predictions)
@@ -298,22 +307,23 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         return self.forest_.predict(X)
 
 
-def _fit_member(ensemble, index, params, binned, weight, X, task):
-    """Fit one member; return its trees and its predictions on all training rows."""
-    from skestimators.ensemble._lgbm_members import new_booster, read_trees
+def _fit_member(common, index):
+    """Fit one member; return its number, its trees and its predictions on all rows."""
+    from skestimators.ensemble._lgbm_members import read_trees
 
+    ensemble, task = common.ensemble, common.task
     member = task.begin_step("member", index, max_steps=ensemble.max_iter)
 
     def fitted_attributes():
         forest = BoostedForest([read_trees(booster)], ensemble.max_iter)
         return {**ensemble._single_member_attributes(), "forest_": forest}
 
-    rows = np.flatnonzero(weight)
-    booster = new_booster(binned, rows, weight[rows], params)
+    booster = common.new_booster(index)
     for _ in range(ensemble.max_iter):
         step = task.begin_step("boosting-round", parent=member)
         finished = booster.update()
         if task.end(step, fitted_attributes) or finished:
             break
     task.end(member, fitted_attributes)
-    return read_trees(booster), booster.predict(X, num_threads=1)
+    predictions = booster.predict(common.X, num_threads=1)
+    return index, (pack_trees(read_trees(booster)), predictions)

@@ -1,11 +1,17 @@
 """LightGBM boosters on bootstrap resamples of rows binned once."""
 
+from threading import Lock
+
 import lightgbm
 import numpy as np
 
+from skestimators.utils._parallel import SentOnce
 
-def bin_rows(X, y, params):
-    """Bin all training rows, for every member to take its resample from.
+_BINNING = Lock()
+
+
+class BinnedRows(SentOnce):
+    """Training rows, binned once in each process that fits members.
 
     Parameters
     ----------
@@ -15,42 +21,70 @@ def bin_rows(X, y, params):
     y : ndarray of shape (n_samples,)
         Targets.
 
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights. Rows of weight zero take no part in the bins either.
+
+    counts : ndarray of int of shape (n_members, n_samples)
+        How often each row was drawn for each member.
+
+    seeds : ndarray of int of shape (n_members,)
+        The seeds of the members.
+
     params : dict
         LightGBM's parameters.
 
-    Returns
-    -------
-    binned : lightgbm.Dataset
-        The constructed data set.
+    **common : object
+        What else members have in common.
     """
-    return lightgbm.Dataset(X, y, params=params, free_raw_data=True).construct()
 
+    _binned = None
 
-def new_booster(binned, rows, weight, params):
-    """Return a booster for some of the binned rows, before its first round.
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        # It lives in the memory of LightGBM. Bins depend on the rows alone, so that
+        # those made elsewhere are the same.
+        state.pop("_binned", None)
+        return state
 
-    Parameters
-    ----------
-    binned : lightgbm.Dataset
-        All training rows.
+    def _bin(self):
+        """Return the rows that take part, and their data set."""
+        usable = slice(None)
+        if self.sample_weight is not None:
+            usable = np.flatnonzero(self.sample_weight)
+        with _BINNING:
+            if self._binned is None:
+                self._binned = lightgbm.Dataset(
+                    self.X[usable],
+                    self.y[usable],
+                    params=self.params,
+                    free_raw_data=True,
+                ).construct()
+        return usable, self._binned
 
-    rows : ndarray of int of shape (n_rows,)
-        The rows of the resample, each once.
+    def new_booster(self, index):
+        """Return the booster of a member, before its first round.
 
-    weight : ndarray of shape (n_rows,)
-        How often each was drawn, times its sample weight.
+        Parameters
+        ----------
+        index : int
+            The number of the member.
 
-    params : dict
-        LightGBM's parameters, the seed among them.
-
-    Returns
-    -------
-    booster : lightgbm.Booster
-        Its `update` does one round and returns True when no leaf can be split.
-    """
-    resample = binned.subset(rows).construct()
-    resample.set_weight(weight.astype(np.float32))
-    return lightgbm.Booster(params, resample)
+        Returns
+        -------
+        booster : lightgbm.Booster
+            Its `update` does one round and returns True when no leaf can be split.
+        """
+        usable, binned = self._bin()
+        weight = self.counts[index, usable]
+        if self.sample_weight is not None:
+            sample_weight = self.sample_weight[usable]
+            weight = weight * (sample_weight / sample_weight.mean())
+        rows = np.flatnonzero(weight)
+        resample = binned.subset(rows).construct()
+        resample.set_weight(weight[rows].astype(np.float32))
+        return lightgbm.Booster(
+            {**self.params, "seed": int(self.seeds[index])}, resample
+        )
 
 
 def read_trees(booster):

@@ -12,6 +12,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skestimators.feature_extraction._esm_models import (
@@ -24,6 +25,7 @@ from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
 from skestimators.utils._device import resolve_device, resolve_dtype
 from skestimators.utils._optional import import_optional
+from skestimators.utils._parallel import handed_out, run_in_rounds
 from skestimators.utils._progress import track
 from skestimators.utils._seeding import draw_seed
 from skestimators.utils._strings import validate_strings
@@ -110,8 +112,11 @@ class ESMEmbedder(
 
     n_jobs : int or None, default=None
         Number of CPU threads of the network; -1 for all. None leaves torch's own
-        setting, which joblib has lowered in its worker processes. Work is not split
-        among processes, as each would need a network of its own.
+        setting, which joblib has lowered in its worker processes. Where
+        :obj:`joblib.parallel_config` names a backend of processes, such as Dask's,
+        batches are handed out to them instead, each process has a network of its own,
+        and this is their number. Vectors come back to this process, which keeps them
+        in the store.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the network when `weights="random"`. With None or a RandomState every
@@ -285,6 +290,8 @@ class ESMEmbedder(
         check_is_fitted(self)
         sequences = self._sequences(X, reset=False)
         unique, inverse = np.unique(sequences, return_inverse=True)
+        from skestimators.feature_extraction._esm_engine import embed_there
+
         lengths = np.array([len(sequence) for sequence in unique])
         vectors = np.empty((len(unique), self._n_features_out), dtype=np.float32)
         engine = self._engine()
@@ -295,7 +302,13 @@ class ESMEmbedder(
             return engine.batches(items, lengths[items])
 
         def compute(batches):
-            return ((items, engine.embed(list(unique[items]))) for items in batches)
+            named = ((items, list(unique[items])) for items in batches)
+            parallel = handed_out(self.n_jobs)
+            if parallel is None:
+                return ((items, engine.embed(sequences)) for items, sequences in named)
+            # On the workers of a cluster, "auto" is what each of them has.
+            calls = (delayed(embed_there)(engine, self.device, *args) for args in named)
+            return run_in_rounds(parallel, calls)
 
         for items, computed in track(
             self._compute(engine, unique, batches, compute),

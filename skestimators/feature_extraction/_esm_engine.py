@@ -2,6 +2,7 @@
 
 import hashlib
 from contextlib import contextmanager
+from copy import copy
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from skestimators.feature_extraction._esm_models import MAX_RESIDUES
 from skestimators.feature_extraction._esm_weights import load_network
 from skestimators.feature_extraction._weights import fingerprint
+from skestimators.utils._device import resolve_device
 from skestimators.utils._torch_threads import torch_threads
 
 # Each residue of a long sequence sees at least this many neighbours on either side.
@@ -95,6 +97,33 @@ class Engine:
     def _network(self):
         with torch_threads(self.n_jobs):
             yield load_network(self.weights, self.dtype, self.device)
+
+
+def embed_there(engine, device, items, sequences):
+    """Embed sequences on a worker.
+
+    Parameters
+    ----------
+    engine : Engine
+        What embeds.
+
+    device : str
+        Where; `"auto"` is what the worker has.
+
+    items : ndarray of int
+        What the caller calls the sequences.
+
+    sequences : list of str
+        The sequences.
+
+    Returns
+    -------
+    items, vectors : tuple of ndarray
+        One vector for each sequence.
+    """
+    engine = copy(engine)
+    engine.device = resolve_device(device)
+    return items, engine.embed(sequences)
 
 
 def window_bounds(length):

@@ -1,14 +1,20 @@
 """Images to be embedded: those in files, and those in an array."""
 
+from copy import copy
 from hashlib import blake2b
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skestimators.preprocessing import MagnetogramReader
-from skestimators.preprocessing._image_files import digest_files, stream_images
+from skestimators.preprocessing._image_files import (
+    absolute_paths,
+    digest_files,
+    stream_images,
+)
 from skestimators.preprocessing._magnetogram_reader import reading_of
 from skestimators.preprocessing._unreadable import complain
+from skestimators.utils._parallel import in_task
 from skestimators.utils._strings import validate_strings
 
 # What is left of fewer pixels after five poolings is nothing.
@@ -29,17 +35,17 @@ class ImageFiles:
     caller : object
         What needs the images.
 
-    numbers : ndarray of int or None, default=None
-        What messages call the rows; None for their order.
     """
 
-    def __init__(self, paths, reader, caller, numbers=None):
+    def __init__(self, paths, reader, caller):
         self.paths = paths
-        self.reader = reader
-        self.caller = caller
-        self.numbers = np.arange(len(paths)) if numbers is None else numbers
+        # What messages call them.
+        self.numbers = np.arange(len(paths))
+        self.on_unreadable = reader.on_unreadable
         self.reading = reading_of(reader, caller)
         self.size = self.reading.size
+        # Here, as a thread that looks through files does not know whose task it is.
+        self.n_jobs = 1 if in_task() else reader.n_jobs
         # What an image is made of beside the content of its file.
         self.recipe = (self.size, self.reading.field_limit, self.reading.nan)
 
@@ -48,25 +54,34 @@ class ImageFiles:
 
     def take(self, rows):
         """Return some of the images."""
-        paths, numbers = self.paths[rows], self.numbers[rows]
-        return ImageFiles(paths, self.reader, self.caller, numbers)
+        part = copy(self)
+        part.paths, part.numbers = self.paths[rows], self.numbers[rows]
+        return part
 
     def digests(self):
         """Return the digest of each file, None if there is none, and the reasons."""
-        digests, reasons = digest_files(self.paths, self.reading, self.reader.n_jobs)
-        self._refuse(np.arange(len(self)), reasons)
+        digests, reasons = digest_files(self.paths, self.reading, self.n_jobs)
+        self.refuse(np.arange(len(self)), reasons)
         return digests, reasons
 
     def stream(self, batches, digests=None):
         """Yield rows, images and reasons, as `stream_images` does."""
-        reading, n_jobs = self.reading, self.reader.n_jobs
+        reading, n_jobs = self.reading, self.n_jobs
         for part in stream_images(self.paths, batches, reading, n_jobs, digests):
-            self._refuse(part[0], part[2])
+            self.refuse(part[0], part[2])
             yield part
 
-    def _refuse(self, rows, reasons):
+    def sent(self, rows):
+        """Return some of the images, for another process."""
+        part = self.take(rows)
+        # There may be another working directory.
+        part.paths = np.array(absolute_paths(part.paths, self.reading))
+        part.on_unreadable = "warn"
+        return part
+
+    def refuse(self, rows, reasons):
         """Raise an error at the first image that cannot be read, if asked to."""
-        if self.reader.on_unreadable == "error":
+        if self.on_unreadable == "error":
             pairs = zip(rows.tolist(), reasons, strict=True)
             self.tell({row: reason for row, reason in pairs if reason is not None}, "")
 
@@ -82,7 +97,7 @@ class ImageFiles:
         complain(
             self.lines(reasons),
             len(self),
-            on_unreadable=self.reader.on_unreadable,
+            on_unreadable=self.on_unreadable,
             consequence=consequence,
         )
 
@@ -114,6 +129,14 @@ class ImageArray:
         """Return some of the images."""
         return ImageArray(self.images, self.rows[rows])
 
+    def sent(self, rows):
+        """Return some of the images, for another process."""
+        return ImageArray(self.images[self.rows[rows]])
+
+    def __sizeof__(self):
+        # Dask looks at it: what is large does not go through the scheduler's memory.
+        return super().__sizeof__() + self.images.nbytes
+
     def digests(self):
         """Return the digest of each image, and no reasons."""
         digests = [
@@ -129,6 +152,9 @@ class ImageArray:
             missing = np.isnan(images).any(axis=(1, 2, 3))
             images[missing] = np.nan
             yield rows, images, ["it holds NaN" if m else None for m in missing]
+
+    def refuse(self, rows, reasons):
+        """Do nothing, as a reader's `on_unreadable` does not hold for arrays."""
 
     def lines(self, reasons):
         """Return number, None and reason of images that cannot be used."""

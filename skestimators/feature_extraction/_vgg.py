@@ -84,7 +84,10 @@ class VGGEmbedder(
 
     n_jobs : int or None, default=None
         Number of CPU threads of the network; -1 for all. None leaves torch's own
-        setting. How many processes read files is the `n_jobs` of the reader.
+        setting. How many processes read files is the `n_jobs` of the reader. Where
+        :obj:`joblib.parallel_config` names a backend of processes, such as Dask's,
+        batches are handed out to them instead, each reads the files of its batches,
+        and this is their number.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the network when `weights="random"`. With None or a RandomState every

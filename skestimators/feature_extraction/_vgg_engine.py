@@ -5,11 +5,13 @@ import hashlib
 import numpy as np
 import torch
 from sklearn.utils import gen_batches
+from sklearn.utils.parallel import delayed
 
 from skestimators.feature_extraction._store import VectorStore, compute_once
 from skestimators.feature_extraction._vgg_network import output_shape
 from skestimators.feature_extraction._vgg_weights import load_part
 from skestimators.feature_extraction._weights import fingerprint
+from skestimators.utils._parallel import handed_out, run_in_rounds
 from skestimators.utils._read_ahead import read_ahead
 from skestimators.utils._torch_threads import torch_threads
 
@@ -153,6 +155,27 @@ class Engine:
 
     def _compute(self, source, batches, digests=None):
         """Yield rows, features and reasons; images are read ahead."""
+        parallel = handed_out(self.n_jobs)
+        if parallel is None:
+            parts = self._features(source, batches, digests)
+        else:
+            calls = (
+                delayed(_features_there)(
+                    self,
+                    source.sent(rows),
+                    rows,
+                    digests and [digests[row] for row in rows],
+                )
+                for rows in batches
+            )
+            parts = run_in_rounds(parallel, calls)
+        for rows, features, reasons in parts:
+            # Here, where it is known which of all images these are.
+            source.refuse(rows, reasons)
+            yield rows, features, reasons
+
+    def _features(self, source, batches, digests):
+        """Read and compute, here."""
         for rows, images, reasons in source.stream(batches, digests):
             readable = np.array([reason is None for reason in reasons])
             features = self._unknown(len(rows), source.size)
@@ -174,6 +197,13 @@ class Engine:
             output = network(torch.from_numpy(images).to(self.device))
             output = output.mean((1, 2)) if self.average else output
         return output.float().cpu().numpy()
+
+
+def _features_there(engine, source, rows, digests):
+    """Return rows, features and reasons, computed by a worker of the images sent."""
+    batches = [np.arange(len(source))]
+    [(_, features, reasons)] = engine._features(source, batches, digests)
+    return rows, features, reasons
 
 
 def _exact_float32():

@@ -1,6 +1,7 @@
 """Image files to arrays of one size, one by one or as a stream."""
 
 import os
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
@@ -16,6 +17,7 @@ from skestimators.preprocessing._image_content import (
 )
 from skestimators.preprocessing._png_images import decode_png
 from skestimators.preprocessing._resizing import resize_image
+from skestimators.utils._parallel import in_task
 from skestimators.utils._read_ahead import read_ahead
 
 # In gauss, far beyond any on the Sun.
@@ -183,21 +185,48 @@ def stream_images(paths, batches, reading, n_jobs=None, digests=None):
     reasons : list of str or None
         Why a file cannot be read.
     """
-    # Made here, as the background thread does not see the caller's parallel_config.
-    parallel = joblib.Parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all")
     reading = replace(reading, root=_absolute(reading.root))
-    # A worker that has been there for a while may be in another folder.
+    paths = absolute_paths(paths, reading)
+    with ExitStack() as stack:
+        parallel = None
+        # Dask would hand out the reading of a task's files to the workers, all of which
+        # may be waiting for just that.
+        if not in_task():
+            # Made here, as the background thread does not see the caller's
+            # parallel_config, and once, as some backends start their processes anew.
+            parallel = stack.enter_context(
+                joblib.Parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all")
+            )
+
+        def read(rows):
+            batch = [(paths[row], digests and digests[row]) for row in rows]
+            results = _in_parallel(parallel, _read_each, batch, reading)
+            return _stack(results, reading.size)
+
+        # Closed before the processes, if the caller takes no more.
+        parts = stack.enter_context(closing(read_ahead(batches, read)))
+        for rows, (images, reasons) in parts:
+            yield rows, images, reasons
+
+
+def absolute_paths(paths, reading):
+    """Make paths independent of the working directory.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Paths, relative to the root if there is one.
+
+    reading : Reading
+        How they are read.
+
+    Returns
+    -------
+    paths : list of str
+        The same files, for a process that may be in another folder.
+    """
     base = os.getcwd() if reading.root is None else ""
-
-    def read(rows):
-        batch = [
-            (os.path.join(base, paths[row]), digests and digests[row]) for row in rows
-        ]
-        results = _in_parallel(parallel, _read_each, batch, reading)
-        return _stack(results, reading.size)
-
-    for rows, (images, reasons) in read_ahead(batches, read):
-        yield rows, images, reasons
+    return [os.path.join(base, path) for path in paths]
 
 
 def digest_files(paths, reading, n_jobs=None):
@@ -248,7 +277,7 @@ def _digest(content):
 
 def _in_parallel(parallel, function, files, reading):
     """Split the files among the workers."""
-    n_parts = min(parallel._effective_n_jobs(), len(files))
+    n_parts = min(parallel._effective_n_jobs(), len(files)) if parallel else 1
     if n_parts <= 1:
         return function(files, reading)
     bounds = np.linspace(0, len(files), n_parts + 1).astype(int)

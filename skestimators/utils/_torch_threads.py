@@ -4,6 +4,8 @@ from contextlib import contextmanager, nullcontext
 
 from joblib import effective_n_jobs
 
+from skestimators.utils._parallel import in_task
+
 # Multiplications of a pass below which threads gain nothing. Where other work fills the
 # cores they wait for each other many times as long as they compute.
 _WORTH_SHARING = 3 * 10**8
@@ -15,14 +17,18 @@ def torch_threads(n_jobs):
     Parameters
     ----------
     n_jobs : int or None
-        Number of threads, -1 for all; None leaves torch's setting.
+        Number of threads, -1 for all; None leaves torch's setting. In a task that
+        joblib has handed out, there are never more than torch has by itself, as the
+        cores are shared with other tasks.
 
     Returns
     -------
     context : context manager
         Restores the number when it ends.
     """
-    return nullcontext() if n_jobs is None else _set_threads(effective_n_jobs(n_jobs))
+    if n_jobs is None:
+        return nullcontext()
+    return _set_threads(effective_n_jobs(n_jobs), at_most_now=in_task())
 
 
 def threads_for(network, rows_at_once):
@@ -46,11 +52,11 @@ def threads_for(network, rows_at_once):
 
 
 @contextmanager
-def _set_threads(n_threads):
+def _set_threads(n_threads, at_most_now):
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    torch.set_num_threads(min(n_threads, before) if at_most_now else n_threads)
     try:
         yield
     finally:
