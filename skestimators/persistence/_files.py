@@ -8,7 +8,7 @@ import zipfile
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils._param_validation import HasMethods, validate_params
 
-from skestimators.persistence._stand_ins import restore_distributions, written_form
+from skestimators.persistence._stand_ins import restore, written_form
 from skestimators.persistence._trusted import UNCHECKED, qualified, trusted_types
 from skestimators.utils._archive import (
     NOT_READABLE,
@@ -184,7 +184,12 @@ def to_members(estimator, trusted=()):
     try:
         with written_form(estimator):
             tree = skops.dumps(estimator)
-    except (errors.UnsupportedTypeException, TypeError, AttributeError) as error:
+    except (
+        errors.UnsupportedTypeException,
+        AttributeError,
+        RecursionError,
+        TypeError,
+    ) as error:
         raise TypeError(
             f"{type(estimator).__name__} cannot be saved without pickle: {error}"
         ) from error
@@ -242,7 +247,7 @@ def from_members(members, trusted=(), *, name):
             warnings.simplefilter("ignore", InconsistentVersionWarning)
             estimator = skops.loads(tree, trusted=sorted(types))
         _check_is_estimator(estimator)
-        restore_distributions(estimator)
+        restore(estimator)
     except ImportError:
         raise
     except Exception as error:

@@ -1,20 +1,23 @@
 """What is not written as it is.
 
 Distributions of scipy run text of their state when they are made from it, so that a
-file has their names instead.
+file has their names instead. Requests for metadata refer to their owner, a circle that
+no tree can hold. Callbacks are of the session.
 """
 
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import scipy.stats
 from scipy.stats._distn_infrastructure import rv_frozen
-from sklearn.base import BaseEstimator
+from sklearn.utils._metadata_requests import MetadataRequest, _MetadataRequester
 
 from skestimators.utils._archive import DamagedFileError
 
 _SPACE = "param_distributions"
-# Where scikit-learn keeps callbacks.
+# Where scikit-learn keeps requests, and callbacks.
+_REQUEST = "_metadata_request"
 _OF_THE_SESSION = {"_skl_callbacks", "_skl_callbacks_to_teardown"}
 
 
@@ -43,13 +46,10 @@ class NamedDistribution:
 def written_form(estimator):
     """Bring an estimator into the form that is written, inside a `with` block.
 
-    Scipy's distributions in the spaces of searches are named, and callbacks, which are
-    of the session, are laid aside.
-
     Parameters
     ----------
     estimator : estimator object
-        The estimator; also those in its parameters are changed, and changed back.
+        The estimator; also those in it are changed, and changed back.
 
     Yields
     ------
@@ -61,6 +61,8 @@ def written_form(estimator):
         for part, attributes in before:
             for name in _OF_THE_SESSION & attributes.keys():
                 del vars(part)[name]
+            if _REQUEST in attributes:
+                vars(part)[_REQUEST] = attributes[_REQUEST]._serialize()
             if _SPACE in attributes:
                 vars(part)[_SPACE] = _replaced(attributes[_SPACE], _name)
         yield
@@ -69,18 +71,46 @@ def written_form(estimator):
             vars(part).update(attributes)
 
 
-def restore_distributions(estimator):
-    """Put scipy's distributions where `written_form` has put names."""
-    for part in _parts(estimator):
+def restore(estimator):
+    """Bring an estimator back from the form that `written_form` has given it."""
+    for part in list(_parts(estimator)):
+        if _REQUEST in vars(part):
+            vars(part)[_REQUEST] = _request(part, vars(part)[_REQUEST])
         if _SPACE in vars(part):
             vars(part)[_SPACE] = _replaced(vars(part)[_SPACE], _distribution)
 
 
-def _parts(estimator):
-    found = {id(part): part for part in estimator.get_params(deep=True).values()}
-    return [
-        part for part in (estimator, *found.values()) if isinstance(part, BaseEstimator)
-    ]
+def _parts(root):
+    """Yield what in an object, itself included, can have requests for metadata.
+
+    That is estimators, splitters and scorers, which have the rest as well.
+    """
+    waiting, seen = [root], set()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        if isinstance(value, _MetadataRequester):
+            yield value
+            inner = vars(value).values()
+        elif isinstance(value, dict):
+            inner = value.values()
+        elif isinstance(value, list | tuple):
+            inner = value
+        elif isinstance(value, np.ndarray) and value.dtype == object:
+            inner = value.flat
+        else:
+            continue
+        seen.add(id(value))
+        waiting.extend(inner)
+
+
+def _request(owner, methods):
+    request = MetadataRequest(owner=owner)
+    for method, params in methods.items():
+        for param, alias in params.items():
+            getattr(request, method).add_request(param=param, alias=alias)
+    return request
 
 
 def _replaced(value, function):

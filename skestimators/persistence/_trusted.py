@@ -41,8 +41,6 @@ _OTHERS = (
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
     "sklearn.utils._bunch.Bunch",
-    "sklearn.utils._metadata_requests.MetadataRequest",
-    "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "xgboost.sklearn.XGBClassifier",
     "xgboost.sklearn.XGBRanker",
     "xgboost.sklearn.XGBRegressor",

@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 import pytest
 from scipy.stats import loguniform, randint
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import ProgressBar
 from sklearn.ensemble import (
     HistGradientBoostingRegressor,
@@ -20,6 +21,7 @@ from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     KFold,
     RandomizedSearchCV,
     TunedThresholdClassifierCV,
@@ -206,6 +208,20 @@ def test_callbacks_stay_behind(path):
     loaded = round_trip(make_pipeline(mlp), path)
     assert not hasattr(loaded[-1], "_skl_callbacks")
     assert mlp._skl_callbacks
+
+
+def test_requests_for_metadata_come_back(path):
+    with config_context(enable_metadata_routing=True):
+        mlp = clone(MLP).set_fit_request(groups=True, sample_weight="weight")
+        search = GridSearchCV(make_pipeline(mlp), {}, cv=GroupKFold(2))
+        groups = np.arange(len(X)) // 3
+        search.fit(X, Y, groups=groups, weight=np.ones(len(X)))
+        loaded = round_trip(search, path)
+        assert repr(loaded.get_metadata_routing()) == repr(
+            search.get_metadata_routing()
+        )
+        loaded.fit(X, Y, groups=groups, weight=np.ones(len(X)))
+    assert mlp.get_metadata_routing().fit.requests["groups"]
 
 
 def test_unfitted_estimators_keep_their_parameters(path):
