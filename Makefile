@@ -1,7 +1,7 @@
 # One command runs what CI runs. Paths stay relative, so a checkout may lie in a folder
 # whose name has spaces.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format docs linkcheck package clean
+.PHONY: help demo test test-slow fuzz lint format docs linkcheck package clean
 
 PYTHON ?= python3
 EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,save,data,plot,test
@@ -10,6 +10,8 @@ DATA =
 WEIGHTS =
 MODEL =
 OUTPUT = demo_output
+NAME =
+SECONDS = 60
 
 python := .venv/bin/python
 # Caches that would otherwise be written to the home folder.
@@ -37,6 +39,10 @@ test: .venv/.installed  ## Run the tests, doctests included
 
 test-slow: .venv/.installed  ## Run the tests that take minutes
 	$(python) -m pytest --basetemp .pytest_tmp -m slow
+
+fuzz: .venv/.installed  ## Fuzz all readers of files, or NAME=read_fasta, SECONDS=60 each
+	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[fuzz]'
+	$(python) tests/fuzz/fuzz_readers.py $(if $(NAME),'$(NAME)') --seconds $(SECONDS)
 
 lint: .venv/.installed  ## Check format and style
 	$(python) -m ruff format --check .

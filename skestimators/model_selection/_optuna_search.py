@@ -22,12 +22,13 @@ from skestimators.model_selection._folds import (
     make_splits,
     only_skipped_are_nan,
 )
-from skestimators.utils._base import DocumentationLinkMixin
+from skestimators.utils._base import EstimatorMixin
 from skestimators.utils._optional import import_optional
+from skestimators.utils._parallel import sent_once
 from skestimators.utils._validation import check_finite_target
 
 
-class OptunaSearchCV(DocumentationLinkMixin, BaseSearchCV):
+class OptunaSearchCV(EstimatorMixin, BaseSearchCV):
     """Search of hyper-parameters with Optuna, scored by cross-validation.
 
     It is used as :class:`sklearn.model_selection.RandomizedSearchCV` is, and has the
@@ -344,7 +345,10 @@ class OptunaSearchCV(DocumentationLinkMixin, BaseSearchCV):
         fingerprint = None
         if self.storage is not None:
             fingerprint = fingerprint_of(self, X=X, y=y, params=params, splits=splits)
-        with Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch) as parallel:
+        with (
+            Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch) as parallel,
+            sent_once(parallel, X, y),
+        ):
             score = FoldScorer(self, X, y, splits, scorers, routed, parallel)
             asked = run_search(self, score, fingerprint, context)
         self._set_results(asked)

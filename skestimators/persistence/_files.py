@@ -286,7 +286,7 @@ def _check_versions(about, types, name):
     """Warn if a package is another one than when the file was saved."""
     try:
         saved = dict(json.loads(about)["versions"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise _damaged(name, error) from error
     roots = {type_name.partition(".")[0] for type_name in types}
     here = installed_versions()

@@ -35,9 +35,7 @@ def test_epochs_are_those_of_keras(cls):
     X, y = data_for(cls, 100)
     params = {"batch_size": 30, "max_epochs": 3, "early_stopping": False}
     ours = small(cls, **params).fit(X, y)
-    build, layers = ours._builder()
-    n_outputs = 2 if cls in REGRESSORS else 3
-    network = build(X.shape[1:], n_outputs, seed=ours._seed, **layers)
+    network = ours._new_network()
     network.compile(optimizer=keras.optimizers.Adam(0.01), loss=ours._loss())
     target = y if cls in REGRESSORS else np.searchsorted(ours.classes_, y)
     losses = []

@@ -289,3 +289,12 @@ def test_the_file_is_a_stored_zip_of_known_parts(path):
     with pytest.raises(ValueError, match="'checkpoint' is needed"):
         read_archive(path, kind="checkpoint")
     write_archive(path, {}, kind="checkpoint")
+
+
+def test_files_without_a_parameter_that_came_later_take_its_default(path):
+    state = MLP.__getstate__()
+    del state["weight_decay"]
+    older = TorchMLPRegressor()
+    older.__getstate__ = lambda: state
+    save(older, path)
+    assert load(path).get_params() == MLP.get_params()
