@@ -1,6 +1,7 @@
 """Work that may leave this process: what joblib is asked for, and what it sends."""
 
 import sys
+from contextlib import contextmanager
 from itertools import islice
 
 from joblib.parallel import get_active_backend
@@ -71,6 +72,38 @@ def parallel_of(n_jobs, *, prefer=None, **kwargs):
         return_as="generator_unordered" if one_by_one else "list",
         **kwargs,
     )
+
+
+@contextmanager
+def sent_once(parallel, *data):
+    """Let Dask keep data on its workers while the block runs.
+
+    Else each call of a `Parallel` sends them anew. Other backends have no such memory.
+
+    Parameters
+    ----------
+    parallel : Parallel
+        What will be called more than once.
+
+    *data : object
+        Arguments of its calls; those that are None are not sent.
+    """
+    backend = parallel._backend
+    # What `parallel_config(backend="dask", scatter=data)` sets.
+    futures = getattr(backend, "data_futures", None)
+    if futures is None or in_task():
+        yield
+        return
+    data = [part for part in data if part is not None and id(part) not in futures]
+    futures.update(
+        zip(map(id, data), backend.client.scatter(data, hash=False), strict=True)
+    )
+    try:
+        yield
+    finally:
+        # The backend lives longer, and other objects may get the same ids.
+        for part in data:
+            futures.pop(id(part), None)
 
 
 def shares_memory(parallel):
