@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from stored_files import METHODS, outcome
 
 from skestimators import load, save
 from skestimators.utils import all_estimators
 
 pytest.importorskip("skops")
 
-METHODS = ("predict_proba", "predict", "transform")
 CASES = [f"{name}-{how}" for name, _ in all_estimators() for how in ("alone", "piped")]
 
 # Loads the files of a folder, and writes what each makes of its data.
@@ -33,11 +33,6 @@ for path in sorted(Path(sys.argv[1]).glob("*.skestimators")):
     outcome = getattr(estimator, method)(joblib.load(path.with_suffix(".data")))
     joblib.dump(outcome, path.with_suffix(".outcome"))
 """
-
-
-def outcome(estimator, X):
-    method = next(name for name in METHODS if hasattr(estimator, name))
-    return getattr(estimator, method)(X)
 
 
 def piped(estimator):
