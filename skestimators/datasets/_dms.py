@@ -232,6 +232,8 @@ def _first_rows(mutations):
 
 def _average(scan, first):
     """Return the first row of each mutant with the mean of its scores."""
-    mean = np.bincount(first, weights=scan["score"])[first] / np.bincount(first)[first]
+    # Their sum could overflow.
+    share = scan["score"] / np.bincount(first)[first]
+    mean = np.bincount(first, weights=share)[first]
     unique = first == np.arange(len(first))
     return scan.assign(score=mean)[unique].reset_index(drop=True)

@@ -237,13 +237,8 @@ def _check_lines(path):
 def _read_arrow(path, key):
     """Return the keys and values of the records in a Feather or Parquet file."""
     import_optional("pyarrow", extra="arrow", caller="read_kuka_records")
-    import pandas as pd
-
-    read = pd.read_feather if path.suffix == ".feather" else pd.read_parquet
     try:
-        if path.suffix == ".parquet":
-            _check_n_rows(path)
-        table = read(path)
+        table = _read_table(path)
     # Damage shows in errors of any type.
     except Exception as error:
         raise ValueError(f"{path}: not a file of this format ({error}).") from error
@@ -262,13 +257,21 @@ def _read_arrow(path, key):
     return [(key, values[rows]) for key, rows in keys.items()]
 
 
-def _check_n_rows(path):
-    """Refuse a file that announces more rows than its bytes could sensibly hold."""
-    from pyarrow.parquet import read_metadata
+def _read_table(path):
+    """Return the table in a file, after checks that Arrow leaves to its user."""
+    from pyarrow import feather, parquet
 
-    n_rows = read_metadata(path).num_rows
-    if 8 * len(_NAMES) * n_rows > most_unpacked(path):
-        raise ValueError(f"it announces {n_rows} rows, far more than fit into it")
+    if path.suffix == ".feather":
+        table = feather.read_table(path)
+    else:
+        with parquet.ParquetFile(path) as file:
+            n_rows = file.metadata.num_rows
+            if 8 * len(_NAMES) * n_rows > most_unpacked(path):
+                raise ValueError(f"it announces {n_rows} rows, far more than fit in it")
+            table = file.read()
+    # Texts may lie outside of the file, or be no text.
+    table.validate(full=True)
+    return table.to_pandas()
 
 
 def _to_numbers(path, table):

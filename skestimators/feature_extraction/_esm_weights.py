@@ -1,6 +1,7 @@
 """Find and read the weights of ESM-2, without trusting the file they lie in."""
 
 import argparse
+import errno
 import pickle
 import re
 import threading
@@ -197,10 +198,11 @@ def _read_pickle(path):
             "loading it could run code that is in it. Nothing was run. "
             f"({str(error).splitlines()[0]})"
         ) from error
-    except OSError:
-        raise
-    # Bytes that are no pickle can make the reader fail in any way.
+    # Bytes that are no pickle can make the reader fail in any way, one of which is to
+    # ask the system for a place before the start of the file.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise ValueError(
             f"{path} cannot be read as a torch checkpoint "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "

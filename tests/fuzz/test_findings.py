@@ -63,13 +63,9 @@ def test_line_that_never_ends(pack, write):
 def test_gzip_bomb(write, monkeypatch):
     monkeypatch.setattr(_lines, "_MAX_UNPACKED", 2**16)
     path = write("answers.csv", gzip.compress(b"1,7,1\n" * 2**14))
-    with pytest.raises(
-        ValueError, match=r"answers.csv: unpacks to more than 65536 b"
-    ):
+    with pytest.raises(ValueError, match=r"answers.csv: unpacks to more than 65536 b"):
         datasets.read_interactions(path)
-    with pytest.raises(
-        ValueError, match=r"answers.csv: unpacks to more than 65536 b"
-    ):
+    with pytest.raises(ValueError, match=r"answers.csv: unpacks to more than 65536 b"):
         datasets.read_robot_failures(
             write("a", gzip.compress(b"\n" * 2**17)).rename(path)
         )
@@ -79,6 +75,12 @@ def test_count_of_answers_that_no_integer_can_hold(write):
     path = write("answers.csv", b"9" * 5000 + b"\n1\n1\n")
     with pytest.raises(ValueError, match=r"answers.csv, line 1: .* number of answers"):
         datasets.read_interactions(path, "three-line")
+
+
+def test_mean_of_scores_whose_sum_is_infinite(write):
+    path = write("scan.csv", b"mutant,score\nM1A,1e308\nM1A,1e308\n")
+    scan = datasets.read_dms(path, duplicates="mean")
+    assert scan["score"].tolist() == [1e308]
 
 
 def test_flare_that_is_infinite(write):
@@ -109,10 +111,11 @@ def test_json(content, message, write):
     [
         ("feather", b"index_columns", b"indey_columns"),
         ("feather", b'"index_columns": [{', b'"index_columns": [7 '),
+        ("parquet", b"\x03\0\0\0001,2", b"\x03\0\0\0001,\xdc"),
     ],
 )
 def test_arrow(kind, old, new, write):
-    content = text_targets.TARGETS[f"read_kuka_records: {kind}"].seeds()[0]
+    content = text_targets.TARGETS[f"read_kuka_records: {kind}"].seeds()[1]
     assert old in content
     path = write(f"plate_1_2.{kind}", content.replace(old, new))
     with pytest.raises(ValueError, match=rf"{path.name}: not a file of this format"):
@@ -169,6 +172,14 @@ def test_hdf5(old, new, write):
     embedder = VGGEmbedder(weights=path, layer="avg_pool")
     with pytest.raises(ValueError, match=r"vgg\.h5 cannot be read as an HDF5 file"):
         embedder.fit_transform(np.zeros((1, 32, 32, 3)))
+
+
+def test_checkpoint_whose_download_was_cut(write):
+    embedder = ESMEmbedder(weights=write("weights.pt", b"PK\3\4" + bytes(4096)))
+    with pytest.raises(
+        ValueError, match=r"weights\.pt cannot be read as a torch check"
+    ):
+        embedder.fit_transform(["MKV"])
 
 
 def _kinds():
