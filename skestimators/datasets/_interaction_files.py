@@ -192,7 +192,7 @@ def _read_three_lines(path):
 
     return Cells(
         student=(students, [str(student) for student in range(len(counts))]),
-        skill=(np.concatenate(blocks["skills"]), list(codes["skills"])),
+        skill=(np.concatenate(blocks["skills"]), [_encode(t) for t in codes["skills"]]),
         response=(np.concatenate(blocks["responses"]), list(codes["responses"])),
         record=None,
         clock=None,
@@ -383,23 +383,25 @@ def _check_records(path, separator, names, headed, rows=None):
             )
 
 
+def _encode(text):
+    """Return UTF-8 text with surrogates as the Latin-1 text that `decode` takes."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
 def decode(text):
     """Return Latin-1 text as UTF-8 if it is.
 
     Parameters
     ----------
     text : str
-        Text whose bytes were read as Latin-1, or as UTF-8 with surrogates.
+        Text whose bytes were read as Latin-1.
 
     Returns
     -------
     text : str
         The text that was meant.
     """
-    try:
-        raw = text.encode("latin-1")
-    except UnicodeEncodeError:
-        raw = text.encode("utf-8", "surrogateescape")
+    raw = text.encode("latin-1")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -71,6 +71,11 @@ def test_gzip_bomb(write, monkeypatch):
         )
 
 
+def test_name_that_looks_like_another_encoding(write):
+    path = write("answers.csv", "2\nÃµ,à\n1,0\n".encode())
+    assert datasets.read_interactions(path)["skill"].tolist() == ["Ãµ", "à"]
+
+
 def test_count_of_answers_that_no_integer_can_hold(write):
     path = write("answers.csv", b"9" * 5000 + b"\n1\n1\n")
     with pytest.raises(ValueError, match=r"answers.csv, line 1: .* number of answers"):
