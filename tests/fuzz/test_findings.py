@@ -99,8 +99,8 @@ def test_flare_that_is_infinite(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[" * 5000, "nests arrays or objects too deeply"),
-        (b'{"a":' * 5000, "nests arrays or objects too deeply"),
+        (b"[" * 5000 + b"]" * 5000, "nests arrays or objects too deeply"),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nests arrays or objects too deeply"),
         (b'{"a": ' + b"1" * 5000 + b"}", "has the number 1111"),
         (b'{"a": NaN}', "has the number NaN"),
         (b'{"a": [1e999]}', "has the number 1e999"),
@@ -220,9 +220,10 @@ def _checkpoint(write, convert):
 )
 def test_tensors_of_other_kinds(kind, write):
     embedder = _checkpoint(write, _kinds()[kind])
-    with pytest.raises(
-        ValueError, match=r"weights\.pt is not .*'layers\.0\.fc1\.bias'"
-    ):
+    message = r"weights\.pt is not .*'layers\.0\.fc1\.bias'"
+    if kind == "nested":  # newer versions of torch do not read these
+        message += r"|weights\.pt was refused"
+    with pytest.raises(ValueError, match=message):
         embedder.fit_transform(["MKV"])
 
 
