@@ -127,11 +127,11 @@ class ActivationSearchNet(ClassifierMixin, ActivationSearcher):
         and of the final training, what it has come to. When it was killed, the same
         call goes on after the last epoch there and ends as if nothing had happened, to
         the last bit on a CPU; when it has ended, the same call returns what there is.
-        Callbacks hear of the epochs that are really run. Each fit, such as those of
-        `compare_baselines`, finds a sub-folder of its own by its parameters and data;
-        delete it when you have no more use for it. The files hold three numbers for
-        each weight of the network, and no code. `random_state` must be an int, and
-        `warm_start` False.
+        Callbacks hear of the epochs that are really run; a training that one of them
+        ended has ended. Each fit, such as those of `compare_baselines`, finds a
+        sub-folder of its own by its parameters and data; delete it when you have no
+        more use for it. The files hold three numbers for each weight of the network,
+        and no code. `random_state` must be an int, and `warm_start` False.
 
     device : str, default="auto"
         Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;

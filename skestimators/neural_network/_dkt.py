@@ -111,12 +111,12 @@ class DKTClassifier(ClassifierMixin, KnowledgeTracer):
     checkpoint : str, path-like or None, default=None
         Folder where `fit` writes down after every epoch what it has come to. When it
         was killed, the same call goes on after the last epoch there and ends as if
-        nothing had happened, to the last bit on a CPU; when it has ended, the same
-        call returns what there is. Callbacks hear of the epochs that are really run.
-        Each fit, such as those of a search, finds a sub-folder of its own by its
-        parameters and data; delete it when you have no more use for it. The files hold
-        five numbers for each weight of the network, and no code. `random_state` must
-        be an int. `partial_fit` writes nothing.
+        nothing had happened, to the last bit on a CPU; when it has ended, the same call
+        returns what there is. Callbacks hear of the epochs that are really run; a fit
+        that one of them ended has ended. Each fit, such as those of a search, finds a
+        sub-folder of its own by its parameters and data; delete it when you have no
+        more use for it. The files hold five numbers for each weight of the network, and
+        no code. `random_state` must be an int. `partial_fit` writes nothing.
 
     device : str, default="auto"
         Where to compute: `"auto"` takes the first of cuda, mps and cpu that is there;

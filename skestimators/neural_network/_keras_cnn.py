@@ -168,13 +168,14 @@ class KerasCNNRegressor(_CNN, KerasRegressor):
     checkpoint : str, path-like or None, default=None
         Folder where `fit` writes down after every epoch what it has come to. When it
         was killed, the same call goes on after the last epoch there and ends as if
-        nothing had happened, to the last bit on a CPU; when it has ended, the same
-        call returns what there is. Callbacks hear of the epochs that are really run,
-        and those in `keras_callbacks` begin anew: what they remember is not written.
-        Each fit, such as those of a search, finds a sub-folder of its own by its
-        parameters and data; delete it when you have no more use for it. The files hold
-        four numbers for each weight of the network, and no code. `random_state` must
-        be an int, and `warm_start` False. `partial_fit` writes nothing.
+        nothing had happened, to the last bit on a CPU; when it has ended, the same call
+        returns what there is. Callbacks hear of the epochs that are really run; a fit
+        that one of them ended has ended. Those in `keras_callbacks` begin anew when a
+        fit goes on: what they remember is not written. Each fit, such as those of a
+        search, finds a sub-folder of its own by its parameters and data; delete it when
+        you have no more use for it. The files hold four numbers for each weight of the
+        network, and no code. `random_state` must be an int, and `warm_start` False.
+        `partial_fit` writes nothing.
 
     device : str, default="auto"
         Where to compute: `"auto"` takes a GPU if TensorFlow sees one; or `"cpu"`,
@@ -348,13 +349,14 @@ class KerasCNNClassifier(_CNN, KerasClassifier):
     checkpoint : str, path-like or None, default=None
         Folder where `fit` writes down after every epoch what it has come to. When it
         was killed, the same call goes on after the last epoch there and ends as if
-        nothing had happened, to the last bit on a CPU; when it has ended, the same
-        call returns what there is. Callbacks hear of the epochs that are really run,
-        and those in `keras_callbacks` begin anew: what they remember is not written.
-        Each fit, such as those of a search, finds a sub-folder of its own by its
-        parameters and data; delete it when you have no more use for it. The files hold
-        four numbers for each weight of the network, and no code. `random_state` must
-        be an int, and `warm_start` False. `partial_fit` writes nothing.
+        nothing had happened, to the last bit on a CPU; when it has ended, the same call
+        returns what there is. Callbacks hear of the epochs that are really run; a fit
+        that one of them ended has ended. Those in `keras_callbacks` begin anew when a
+        fit goes on: what they remember is not written. Each fit, such as those of a
+        search, finds a sub-folder of its own by its parameters and data; delete it when
+        you have no more use for it. The files hold four numbers for each weight of the
+        network, and no code. `random_state` must be an int, and `warm_start` False.
+        `partial_fit` writes nothing.
 
     device : str, default="auto"
         Where to compute: `"auto"` takes a GPU if TensorFlow sees one; or `"cpu"`,

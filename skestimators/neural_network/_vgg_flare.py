@@ -85,15 +85,15 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
     checkpoint : str, path-like or None, default=None
         Folder where `fit` writes down after every epoch what it has come to. When it
         was killed, the same call goes on after the last epoch there and ends as if
-        nothing had happened, to the last bit on a CPU; when it has ended, the same
-        call returns what there is. What the frozen layers make of images is kept by
-        `cache` only: without it, it is computed again before the training goes on.
-        Callbacks hear of the epochs that are really run. Each fit, such as those of a
-        search, finds a sub-folder of its own by its parameters, labels, weights and
-        the content of images; delete it when you have no more use for it. The files
-        hold four numbers for each weight that is trained, and no code: 130 kB for the
-        last layer, 270 MB for the last two, 2.1 GB for all, in every epoch.
-        `random_state` must be an int.
+        nothing had happened, to the last bit on a CPU; when it has ended, the same call
+        returns what there is. What the frozen layers make of images is kept by `cache`
+        only: without it, it is computed again before the training goes on. Callbacks
+        hear of the epochs that are really run; a fit that one of them ended has ended.
+        Each fit, such as those of a search, finds a sub-folder of its own by its
+        parameters, labels, weights and the content of images; delete it when you have
+        no more use for it. The files hold four numbers for each weight that is trained,
+        and no code: 130 kB for the last layer, 270 MB for the last two, 2.1 GB for all,
+        in every epoch. `random_state` must be an int.
 
     device : str, default="auto"
         `"auto"` takes the first available of cuda, mps and cpu; otherwise the name of

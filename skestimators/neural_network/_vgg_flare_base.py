@@ -54,7 +54,8 @@ class FlareForecaster(PackedNetworkMixin, Estimator):
         stored, last = self._weights()
         part, self._stored_digest = last.build(), fingerprint(stored)
         images = source.take(rows)
-        data = {"y": y, "labels": labels, "weight": counting, "groups": groups}
+        data = {"classes": self.classes_, "labels": labels, "groups": groups}
+        data["weight"] = counting
         checkpoint = self._open_checkpoint(images, data, fingerprint(last))
         with fit_task(
             self,

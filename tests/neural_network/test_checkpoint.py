@@ -160,6 +160,23 @@ def test_folds_and_candidates_share_a_folder(tmp_path):
     assert resumed.n_epochs == 5 * 4 - 9
 
 
+def test_two_processes_with_the_same_fit_do_not_harm_each_other(tmp_path):
+    whole, _ = fit(MLP, ROWS, None)
+
+    class Another(Epochs):
+        def on_fit_task_end(self, estimator, context):
+            if self.n_epochs == 3:
+                fit(MLP, ROWS, tmp_path, cut=6)
+            elif self.n_epochs == 5:
+                fit(MLP, ROWS, tmp_path)
+            return super().on_fit_task_end(estimator, context)
+
+    slow = clone(MLP).set_params(checkpoint=tmp_path).set_callbacks(Another())
+    assert_same(result_of(slow.fit(*ROWS), ROWS[0]), result_of(whole, ROWS[0]))
+    again, _ = fit(MLP, ROWS, tmp_path)
+    assert_same(result_of(again, ROWS[0]), result_of(whole, ROWS[0]))
+
+
 def test_a_damaged_file_is_said_and_the_fit_begins_anew(tmp_path):
     whole, _ = fit(MLP, ROWS, None)
     fit(MLP, ROWS, tmp_path, cut=4)
