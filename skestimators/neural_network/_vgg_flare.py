@@ -93,7 +93,8 @@ class VGGFlareClassifier(ClassifierMixin, FlareForecaster):
         parameters, labels, weights and the content of images; delete it when you have
         no more use for it. The files hold four numbers for each weight that is trained,
         and no code: 130 kB for the last layer, 270 MB for the last two, 2.1 GB for all,
-        in every epoch. `random_state` must be an int.
+        which are written in every epoch in some 4 s a GB and with three times as much
+        memory. `random_state` must be an int.
 
     device : str, default="auto"
         `"auto"` takes the first available of cuda, mps and cpu; otherwise the name of
