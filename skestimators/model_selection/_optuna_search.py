@@ -189,6 +189,10 @@ class OptunaSearchCV(EstimatorMixin, BaseSearchCV):
     very moment it opens or writes a file may leave another whose name ends in `.lock`;
     the next one waits for half a minute, then removes it.
 
+    Every candidate is stored with a checksum. One that is damaged is warned of and
+    computed again, as are those after it, which were drawn with regard to it; a file
+    that cannot be read is an error that names it.
+
     A search is known by its data (X, y, groups and other arguments of `fit`), its
     folds, the estimator with its parameters (but `n_jobs` and `verbose`), scoring,
     search space, sampler, pruner and `random_state`. If any of these differs from what

@@ -9,7 +9,14 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from skestimators.model_selection._optuna_damage import (
+    CHECKSUM,
+    checksum,
+    named_errors,
+    trial_checksum,
+)
 from skestimators.model_selection._optuna_quiet import quiet
+from skestimators.utils._warnings import warn_user
 
 _SQLITE = {".db", ".sqlite", ".sqlite3"}
 _JOURNAL = {".journal", ".log"}
@@ -50,18 +57,12 @@ def opened(storage):
         return
     is_url = "://" in str(storage)
     path = None if is_url else _check_path(storage)
-    with quiet(), nullcontext() if is_url else _locked(path):
-        try:
-            if is_url or path.suffix in _SQLITE:
-                store = _open_database(str(storage) if is_url else f"sqlite:///{path}")
-            else:
-                store = _open_journal(path)
-        except (OSError, ImportError):
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"storage={_describe(storage)} cannot be opened: {error}"
-            ) from error
+    lock = nullcontext() if is_url else _locked(path)
+    with quiet(), named_errors(_describe(storage), "opened"), lock:
+        if is_url or path.suffix in _SQLITE:
+            store = _open_database(str(storage) if is_url else f"sqlite:///{path}")
+        else:
+            store = _open_journal(path)
     try:
         yield store
     finally:
@@ -162,7 +163,7 @@ class TrialStore:
 
     def __init__(self, storage, parameter, *, study_name, fingerprint, seed):
         self._label, self._name = _describe(parameter), study_name
-        with quiet():
+        with quiet(), named_errors(self._label):
             self._study = optuna.create_study(
                 storage=storage,
                 study_name=study_name,
@@ -170,16 +171,26 @@ class TrialStore:
                 load_if_exists=True,
             )
             kept = self._study.user_attrs.get("search")
-            if kept is None:
-                if self._study.get_trials(deepcopy=False):
-                    self.refuse(["it was not made by OptunaSearchCV"])
+            is_new = kept is None and not self._study.get_trials(deepcopy=False)
+            if is_new:
                 kept = {"fingerprint": fingerprint, "seed": seed}
+                kept[CHECKSUM] = checksum(study_name, kept)
                 self._study.set_user_attr("search", kept)
+        self._check(kept, fingerprint)
         self.seed = kept["seed"]
-        self._check(kept["fingerprint"], fingerprint)
 
     def _check(self, kept, fingerprint):
-        differing = [k for k in fingerprint if fingerprint[k] != kept.get(k)]
+        if kept is None:
+            self.refuse(["it was not made by OptunaSearchCV"])
+        kept = dict(kept) if isinstance(kept, dict) else {}
+        if kept.pop(CHECKSUM, None) != checksum(self._name, kept):
+            raise ValueError(
+                f"Study {self._name!r} in storage={self._label} is damaged, or was "
+                "made by an early version of skestimators. Take another storage or "
+                "study_name; its candidates will be computed again."
+            )
+        before = kept["fingerprint"]
+        differing = [k for k in fingerprint if fingerprint[k] != before.get(k)]
         if differing:
             self.refuse([_REFUSALS[k] for k in differing])
 
@@ -203,18 +214,30 @@ class TrialStore:
         Returns
         -------
         trials : list of optuna.trial.FrozenTrial
-            Trials 0, 1, ... up to the first that is missing.
+            Trials 0, 1, ... up to the first that is missing or damaged.
         """
-        found = {}
-        for trial in self._study.get_trials(deepcopy=False):
-            # Two processes that ran the same search wrote the same trials.
-            found.setdefault(trial.user_attrs.get("index"), trial)
+        with quiet(), named_errors(self._label):
+            stored = self._study.get_trials()
+            sums = [trial_checksum(self._name, trial) for trial in stored]
+        found, n_damaged = {}, 0
+        for trial, known in zip(stored, sums, strict=True):
+            if trial.user_attrs.pop(CHECKSUM, None) == known:
+                # Two processes that ran the same search wrote the same trials.
+                found.setdefault(trial.user_attrs["index"], trial)
+            else:
+                n_damaged += 1
+        if n_damaged:
+            warn_user(
+                f"{n_damaged} of {len(stored)} candidates of study {self._name!r} in "
+                f"storage={self._label} are damaged; they are computed again."
+            )
         trials = []
         while len(trials) in found:
             trials.append(found[len(trials)])
         return trials
 
     def append(self, trial):
-        """Write a finished trial."""
-        with quiet():
+        """Write a finished trial, with a checksum."""
+        trial.user_attrs[CHECKSUM] = trial_checksum(self._name, trial)
+        with quiet(), named_errors(self._label):
             self._study.add_trial(trial)
