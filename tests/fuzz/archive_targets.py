@@ -79,8 +79,17 @@ def _templates():
         members = _files.to_members(estimator)
         with zipfile.ZipFile(io.BytesIO(members["estimator.skops"])) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
-        templates.append((members["about.json"], files))
+        templates.append((members["about.json"], _renamed(files)))
     return templates
+
+
+def _renamed(files):
+    """Number the files of a tree, whose names are others in each process."""
+    schema, renamed = files.pop("schema.json"), {}
+    for number, (name, content) in enumerate(files.items()):
+        schema = schema.replace(name.encode(), f"file_{number}".encode())
+        renamed[f"file_{number}"] = content
+    return {**renamed, "schema.json": schema}
 
 
 def _load(path):

@@ -76,37 +76,39 @@ def _listen():
 
 def _place(error):
     """Return the kind of an error and where in the package it arose."""
-    frames = traceback.extract_tb(error.__traceback__)
+    cause = error.__cause__ if isinstance(error, Finding) else None
+    frames = traceback.extract_tb((cause or error).__traceback__)
     frames = [f for f in frames if "skestimators" in Path(f.filename).parts] or frames
     return f"{type(error).__name__} in {frames[-1].name}, {frames[-1].filename}"
 
 
-def fuzz_here(name, seconds, folder):
-    """Fuzz one reader; libFuzzer ends the process."""
+def _prepare(target, folder):
+    """Import what is fuzzed, and write the corpus and the dictionary of libFuzzer."""
     import atheris
 
-    with atheris.instrument_imports(include=["skestimators"]):
-        import skestimators.datasets
-        import skestimators.model_selection
-        import skestimators.preprocessing._image_files  # noqa: F401
-    target, places = TARGETS[name], set()
     for kind in ("corpus", "findings"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=_SCRATCH) as scratch,
-        atheris.instrument_imports(include=["skestimators"]),
+        # Of others only what reads the trees of `load`, which lead it everywhere.
+        atheris.instrument_imports(include=["skestimators", "skops"]),
     ):
         for seed in target.seeds():
-            digest = hashlib.sha1(seed).hexdigest()
-            (folder / "corpus" / digest).write_bytes(seed)
+            name = hashlib.sha1(seed).hexdigest()
+            (folder / "corpus" / name).write_bytes(seed)
             # Imports what is imported late, before memory is limited.
             try_input(target, seed, Path(scratch))
-    words = "".join(
-        '"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n'
-        for word in target.dictionary
-    )
-    (folder / "dictionary").write_text(words)
+    words = ["".join(f"\\x{byte:02x}" for byte in word) for word in target.dictionary]
+    (folder / "dictionary").write_text("".join(f'"{word}"\n' for word in words))
+
+
+def fuzz_here(target, seconds, folder):
+    """Fuzz one reader; libFuzzer ends the process."""
+    import atheris
+
+    _prepare(target, folder)
     scratch = tempfile.TemporaryDirectory(dir=_SCRATCH)
+    places, sung = set(), _listen()
 
     def one_input(data):
         try:
@@ -122,20 +124,17 @@ def fuzz_here(name, seconds, folder):
             text = "".join(traceback.format_exception(error))
             file.with_suffix(".txt").write_text(f"{place}\n{text}")
 
-    sung = _listen()
-    _limit_memory()
-    amount = f"-max_total_time={seconds}" if seconds else "-runs=0"
     options = [
-        amount,
+        f"-max_total_time={seconds}" if seconds else "-runs=0",
         f"-max_len={target.max_len}",
         f"-timeout={_SECONDS_PER_INPUT}",
-        "-rss_limit_mb=4096",
-        *([f"-dict={folder / 'dictionary'}"] if words else []),
+        f"-rss_limit_mb={2 * _MEGABYTES}",
+        *([f"-dict={folder / 'dictionary'}"] if target.dictionary else []),
         f"-artifact_prefix={folder / 'findings'}/",
-        "-print_final_stats=1",
         str(folder / "corpus"),
     ]
     changes = {"custom_mutator": target.mutate} if target.mutate else {}
+    _limit_memory()
     atheris.Setup([sys.argv[0], *options], one_input, **changes)
     atheris.Fuzz()
 
@@ -163,22 +162,17 @@ def fuzz(name, seconds, folder):
         ended = subprocess.run(
             command, capture_output=True, text=True, errors="replace"
         )
-        counts = re.findall(
-            r"^(?:#|Done |stat::number_of_executed_units: )(\d+)",
-            ended.stderr,
-            re.MULTILINE,
-        )
+        counts = re.findall(r"^(?:#|Done )(\d+)", ended.stderr, re.MULTILINE)
         n_runs += max(map(int, counts), default=0)
         if ended.returncode == 0:
             break
-        (findings / f"exit_{ended.returncode}_{n_runs}.log").write_text(ended.stderr)
+        # A crash, a hang, or memory that ran out; libFuzzer leaves the input beside it.
+        log = findings / f"exit_{ended.returncode}_after_{n_runs}.log"
+        log.write_text(ended.stderr)
         if not counts or left <= 0:
             break
     lines = [file.read_text().split("\n")[0] for file in findings.glob("*.txt")]
-    lines += [
-        file.name for file in findings.iterdir() if file.suffix not in (".txt", ".bin")
-    ]
-    return n_runs, sorted(lines)
+    return n_runs, sorted(lines + [file.name for file in findings.glob("*.log")])
 
 
 def main():
@@ -186,7 +180,8 @@ def main():
     arguments = _parse_arguments()
     names = arguments.names or list(TARGETS)
     if arguments.in_this_process:
-        fuzz_here(names[0], arguments.seconds, _folder_of(names[0], arguments.folder))
+        place = _folder_of(names[0], arguments.folder)
+        fuzz_here(TARGETS[names[0]], arguments.seconds, place)
     if without := readers_without_target():
         sys.exit(f"Nothing fuzzes {', '.join(without)}; add targets.")
     total = 0

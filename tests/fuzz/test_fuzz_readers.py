@@ -31,10 +31,3 @@ def test_fuzzer_reads_the_seeds(tmp_path):
     assert ended.stdout.startswith("read_robot_failures ")
     assert ended.stdout.rstrip().endswith(" 0 findings")
     assert len(list(Path(tmp_path).glob("read_robot_failures/corpus/*"))) >= 2
-
-
-def test_unknown_reader_is_named():
-    command = [sys.executable, fuzz_readers.__file__, "read_tea_leaves"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    assert "no reader 'read_tea_leaves'; they are: read_fasta" in ended.stderr
