@@ -1,5 +1,6 @@
 """What the bootstrap ensembles share once their members are fitted."""
 
+import os
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
@@ -34,6 +35,7 @@ from skestimators.ensemble._suggest import SuggestMixin
 from skestimators.ensemble._suggestion import digest_rows
 from skestimators.utils._base import Estimator
 from skestimators.utils._callbacks import fit_task
+from skestimators.utils._checkpoint import open_checkpoint
 from skestimators.utils._parallel import run
 from skestimators.utils._validation import check_finite_target, check_groups
 
@@ -59,26 +61,57 @@ class BaseBootstrapStacked(
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, 1, closed="right"),
         ],
+        "checkpoint": [str, os.PathLike, None],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
     @abstractmethod
-    def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
+    def _fit_members(self, X, y, beside, counts, seeds, task, checkpoint):
         """Fit the members and return their predictions on X, one column each."""
+
+    @abstractmethod
+    def _packages(self):
+        """Return the names of the packages that a member depends on."""
+
+    @abstractmethod
+    def _to_state(self, member):
+        """Return a fitted member as a checkpoint keeps it."""
+
+    @abstractmethod
+    def _from_state(self, state, name):
+        """Undo `_to_state`; errors say where the state is from."""
 
     @abstractmethod
     def _predict_members(self, X):
         """Return the members' predictions on validated rows, one column each."""
 
-    def _run_members(self, parallel, fit_member, common):
-        """Fit the members, wherever that is; return what each gives, in their order."""
-        calls = (
-            delayed(fit_member)(common, index) for index in range(self.n_estimators)
-        )
-        fitted = dict(run(parallel, calls))
-        return [fitted[index] for index in range(self.n_estimators)]
+    def _run_members(self, parallel, fit_member, common, checkpoint):
+        """Fit the members that there are not yet, wherever that is.
+
+        Returns all members and their predictions, in their order.
+        """
+        fitted = {} if checkpoint is None else self._read_members(checkpoint)
+        missing = [index for index in range(self.n_estimators) if index not in fitted]
+        calls = (delayed(fit_member)(common, index) for index in missing)
+        for index, member, predictions in run(parallel, calls) if missing else ():
+            fitted[index] = member, predictions
+            if checkpoint is not None:
+                state = {"member": self._to_state(member), "predictions": predictions}
+                checkpoint.write(f"member-{index}", state)
+        return zip(*(fitted[index] for index in range(self.n_estimators)), strict=True)
+
+    def _read_members(self, checkpoint):
+        """Return the members that an earlier call has fitted, by their numbers."""
+        members = {}
+        for index in range(self.n_estimators):
+            name = f"member-{index}"
+            state = checkpoint.read(name)
+            if state is not None:
+                member = self._from_state(state["member"], name)
+                members[index] = member, state["predictions"]
+        return members
 
     def _input_checks(self):
         """Return what `validate_data` is to check of X."""
@@ -118,8 +151,20 @@ class BaseBootstrapStacked(
         Raises
         ------
         ValueError
-            If there are fewer than two rows, or groups, of positive weight; or if `y`
-            has more than one column, nan or infinity.
+            If there are fewer than two rows, or groups, of positive weight; if `y`
+            has more than one column, nan or infinity; or if there is a `checkpoint` and
+            `random_state` is no int.
+
+        TypeError
+            If there is a `checkpoint`, and the members are nothing that it can keep.
+
+        OSError
+            If `checkpoint` is no folder that can be written to, or the disk is full.
+
+        Warns
+        -----
+        UserWarning
+            If a file of `checkpoint` is damaged, and its member is fitted anew.
         """
         check_finite_target(y)
         X, y = validate_data(
@@ -131,6 +176,10 @@ class BaseBootstrapStacked(
             )
         if groups is not None:
             groups = check_groups(groups, len(y))
+        beside = {"sample_weight": sample_weight, "groups": groups}
+        checkpoint = open_checkpoint(
+            self, {"X": X, "y": y, **beside}, packages=self._packages()
+        )
         usable = np.ones(len(y), bool) if sample_weight is None else sample_weight > 0
         random_state = check_random_state(self.random_state)
         counts = draw_bootstrap_counts(
@@ -150,7 +199,7 @@ class BaseBootstrapStacked(
             sequential=False,
         ) as task:
             predictions = self._fit_members(
-                X, y, sample_weight, groups, counts, seeds, task
+                X, y, beside, counts, seeds, task, checkpoint
             )
             self._counts = counts
             self._left_out = (counts == 0).T & usable[:, None]

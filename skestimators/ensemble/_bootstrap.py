@@ -1,7 +1,9 @@
 """Bootstrap ensemble of any regressor, stacked, with uncertainty."""
 
+import sys
+
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods
@@ -15,6 +17,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
 from skestimators.ensemble._base import BaseBootstrapStacked
+from skestimators.persistence._files import from_members, to_members
+from skestimators.persistence._trusted import UNCHECKED, qualified
 from skestimators.utils._parallel import SentOnce, parallel_of
 
 
@@ -61,6 +65,16 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
     max_samples : int, float or None, default=None
         Number of rows (of groups, if `fit` is given them) drawn with replacement for
         each member. A float is a share of them; None draws as many as there are.
+
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` puts down each member when it is finished. When it was
+        killed, the same call fits those that are missing and ends as if nothing had
+        happened; when it has ended, the same call returns what there is. Callbacks hear
+        of the members that are really fitted. Each fit, such as those of a search,
+        finds a sub-folder of its own by its parameters and data; delete it when you
+        have no more use for it. The files are those of
+        :func:`skestimators.save`: no code, but trees of other libraries are read from
+        them unchecked, so let nobody else write there. `random_state` must be an int.
 
     n_jobs : int or None, default=None
         Number of members fitted at the same time. Results do not depend on it.
@@ -149,6 +163,7 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         alpha=1.0,
         beta=1.5,
         max_samples=None,
+        checkpoint=None,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -159,6 +174,7 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         self.alpha = alpha
         self.beta = beta
         self.max_samples = max_samples
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -167,8 +183,36 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
         allow_nan = get_tags(self.estimator).input_tags.allow_nan
         return {"ensure_all_finite": "allow-nan" if allow_nan else True}
 
-    def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
-        params = self._member_fit_params(sample_weight, groups, len(y))
+    def _packages(self):
+        roots = {name.partition(".")[0] for name in self._types()}
+        return sorted(
+            name for name in roots if hasattr(sys.modules[name], "__version__")
+        )
+
+    def _types(self):
+        """Return the names of the types that the members are made of, as far as known.
+
+        They are code of the caller's, so that a file may ask for them.
+        """
+        parts = [self.estimator, *self.estimator.get_params().values()]
+        return {qualified(type(p)) for p in parts if isinstance(p, BaseEstimator)}
+
+    def _to_state(self, member):
+        try:
+            members = to_members(member, trusted=self._types())
+        except TypeError as error:
+            raise TypeError(f"checkpoint cannot keep a member: {error}") from error
+        return {name: np.frombuffer(part, np.uint8) for name, part in members.items()}
+
+    def _from_state(self, state, name):
+        members = {name: part.tobytes() for name, part in state.items()}
+        return from_members(members, trusted=self._types() | UNCHECKED, name=name)
+
+    def _fit_members(self, X, y, beside, counts, seeds, task, checkpoint):
+        if checkpoint is not None:
+            # Before the long work, not after.
+            self._to_state(clone(self.estimator))
+        params = self._member_fit_params(**beside, n_samples=len(y))
         # Without the members of an earlier fit, which would travel to every worker.
         self.__dict__.pop("estimators_", None)
         common = SentOnce(
@@ -181,8 +225,10 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
             task=task,
         )
         parallel = parallel_of(self.n_jobs, verbose=self.verbose)
-        fitted = self._run_members(parallel, _fit_member, common)
-        self.estimators_, predictions = map(list, zip(*fitted, strict=True))
+        members, predictions = self._run_members(
+            parallel, _fit_member, common, checkpoint
+        )
+        self.estimators_ = list(members)
         return np.column_stack(predictions)
 
     def _member_fit_params(self, sample_weight, groups, n_samples):
@@ -251,4 +297,4 @@ def _fit_member(common, index):
         step,
         lambda: {**ensemble._single_member_attributes(), "estimators_": [member]},
     )
-    return index, (member, member.predict(X))
+    return index, member, member.predict(X)

@@ -96,6 +96,14 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         Number of rows (of groups, if `fit` is given them) drawn with replacement for
         each member. A float is a share of them; None draws as many as there are.
 
+    checkpoint : str, path-like or None, default=None
+        Folder where `fit` puts down each member when it is finished. When it was
+        killed, the same call fits those that are missing and ends as if nothing had
+        happened; when it has ended, the same call returns what there is. Callbacks hear
+        of the members that are really fitted. Each fit, such as those of a search,
+        finds a sub-folder of its own by its parameters and data; delete it when you
+        have no more use for it. The files hold no code. `random_state` must be an int.
+
     n_jobs : int or None, default=None
         Number of members fitted at the same time, in threads unless
         :obj:`joblib.parallel_config` names another backend. Results do not depend on
@@ -208,6 +216,7 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         alpha=1.0,
         beta=1.5,
         max_samples=None,
+        checkpoint=None,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -228,6 +237,7 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
         self.alpha = alpha
         self.beta = beta
         self.max_samples = max_samples
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -262,7 +272,16 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
             "verbosity": -1,
         }
 
-    def _fit_members(self, X, y, sample_weight, groups, counts, seeds, task):
+    def _packages(self):
+        return ["lightgbm"]
+
+    def _to_state(self, member):
+        return list(member)
+
+    def _from_state(self, state, name):
+        return tuple(state)
+
+    def _fit_members(self, X, y, beside, counts, seeds, task, checkpoint):
         import_optional("lightgbm", extra="boosting", caller=self)
         from skestimators.ensemble._lgbm_members import BinnedRows
 
@@ -283,14 +302,15 @@ class BootstrapStackedLGBM(BaseBootstrapStacked):
             ensemble=self,
             X=X,
             y=y,
-            sample_weight=sample_weight,
+            sample_weight=beside["sample_weight"],
             params=self._lightgbm_params(),
             counts=counts,
             seeds=seeds,
             task=task,
         )
-        fitted = self._run_members(parallel, _fit_member, common)
-        packed, predictions = zip(*fitted, strict=True)
+        packed, predictions = self._run_members(
+            parallel, _fit_member, common, checkpoint
+        )
         trees = [unpack_trees(member) for member in packed]
         self.forest_ = BoostedForest(trees, self.max_iter)
         self.n_iter_ = max(map(len, trees))
@@ -326,4 +346,4 @@ def _fit_member(common, index):
             break
     task.end(member, fitted_attributes)
     predictions = booster.predict(common.X, num_threads=1)
-    return index, (pack_trees(read_trees(booster)), predictions)
+    return index, pack_trees(read_trees(booster)), predictions
