@@ -1,6 +1,7 @@
 """Lines of a text file, plain or gzipped, with errors that name file and line."""
 
 import gzip
+import io
 import math
 import os
 import zlib
@@ -28,29 +29,31 @@ def most_unpacked(path):
     return max(_MAX_UNPACKED, _MAX_RATIO * os.path.getsize(path))
 
 
-class _GzipFile(gzip.GzipFile):
-    """A gzip file that does not fill the memory with what was a few bytes."""
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip file, unless that is far more than a table is."""
 
     def __init__(self, path):
-        super().__init__(path, "rb")
-        self._most = most_unpacked(path)
+        self._path = path
+        # Closed by `close`.
+        self._file = gzip.open(path)  # noqa: SIM115
+        self._left = self._most = most_unpacked(path)
 
-    def _check(self, data):
-        if self.tell() > self._most:
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        n_bytes = self._file.readinto(buffer)
+        self._left -= n_bytes
+        if self._left < 0:
             raise ValueError(
-                f"{self.name}: unpacks to more than {self._most} bytes, as no table "
+                f"{self._path}: unpacks to more than {self._most} bytes, as no table "
                 f"does; unpack it first if it is one."
             )
-        return data
+        return n_bytes
 
-    def readline(self, size=-1):
-        return self._check(super().readline(size))
-
-    def read(self, size=-1):
-        return self._check(super().read(size))
-
-    def read1(self, size=-1):
-        return self._check(super().read1(size))
+    def close(self):
+        self._file.close()
+        super().close()
 
 
 def open_unpacked(path):
@@ -70,7 +73,7 @@ def open_unpacked(path):
     """
     with open(path, "rb") as file:
         packed = file.read(2) == _GZIP_MAGIC
-    return _GzipFile(path) if packed else open(path, "rb")
+    return io.BufferedReader(_Unpacked(path), 2**16) if packed else open(path, "rb")
 
 
 BAD_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
