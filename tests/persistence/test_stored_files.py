@@ -22,6 +22,15 @@ CASES = [
 ]
 
 
+def _draws_the_same_weights(estimator):
+    """Tell whether this version of torch is trusted to make the same random VGG16."""
+    if not hasattr(estimator, "_stored_digest"):
+        return True
+    import torch
+
+    return repr(str(torch.__version__)) in estimator._stored_digest
+
+
 @pytest.mark.parametrize(
     ("archive", "name"), CASES, ids=[f"{a.stem}-{name}" for a, name in CASES]
 )
@@ -32,6 +41,10 @@ def test_stored_files_are_read_and_predict_the_same(archive, name, tmp_path):
         warnings.filterwarnings("ignore", message=".* was saved with")
         estimator = load(tmp_path / "model")
     _, X, _ = stored_files.example(type(estimator))
+    if not _draws_the_same_weights(estimator):
+        with pytest.raises(ValueError, match="not the frozen layers that fit used"):
+            estimator.predict(X)
+        return
     found = np.asarray(stored_files.outcome(estimator, X))
     if found.dtype.kind == "f":
         # Processors round sums differently.

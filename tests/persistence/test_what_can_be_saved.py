@@ -143,6 +143,8 @@ def test_unchecked_trees_are_loaded_if_trusted(name, estimator, path):
     )
 
 
+# LightGBM 4.6 names the columns of an array itself, and then misses the names.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 def test_boosted_trees_are_in_their_own_format(path):
     xgboost, lightgbm = map(pytest.importorskip, ("xgboost", "lightgbm"))
     for model, booster in [

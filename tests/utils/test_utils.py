@@ -120,7 +120,7 @@ def test_track_is_silent_unless_asked(capsys):
 def test_show_versions_names_what_is_missing(capsys, monkeypatch):
     from skestimators.utils import _show_versions
 
-    monkeypatch.setattr(_show_versions, "_PACKAGES", ["numpy", "no-such-package"])
+    monkeypatch.setattr(_show_versions, "PACKAGES", ["numpy", "no-such-package"])
     skestimators.show_versions()
     out = capsys.readouterr().out
     assert f"numpy: {np.__version__}" in out
