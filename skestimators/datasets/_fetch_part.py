@@ -1,8 +1,10 @@
 """Downloads that go on where they were cut."""
 
 import json
+import re
 
 _CHUNK = 2**14
+_LENGTH = re.compile("[0-9]{1,18}")
 
 
 class BadAnswerError(OSError):
@@ -77,6 +79,13 @@ class Part:
             )
             try:
                 get(self._url, file, None)
+            except ValueError as error:
+                # Of those of requests, all are OSErrors as well.
+                if isinstance(error, OSError):
+                    raise
+                raise BadAnswerError(
+                    f"the server's answer cannot be read ({error})", passing=True
+                ) from error
             finally:
                 for response in responses:
                     response.close()
@@ -114,11 +123,11 @@ class Part:
             file.truncate(0)
 
     def _write_note(self, headers):
-        length = headers.get("Content-Length")
+        length = _LENGTH.fullmatch(headers.get("Content-Length", ""))
         note = {
             "url": self._url,
             "validator": _validator(headers),
-            "length": None if length is None else int(length),
+            "length": int(length[0]) if length else None,
         }
         self._note.write_text(json.dumps(note), encoding="utf-8")
 

@@ -1,5 +1,6 @@
 import hashlib
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import urllib3
-from file_server import BODY, fetch, fetch_cut, leftovers
+from file_server import BODY, SHA256, fetch, fetch_cut, leftovers
 
 from skestimators.datasets._fetch_files import RemoteFile
 
@@ -182,3 +183,34 @@ def test_two_processes_download_once(server, remote, tmp_path):
         assert first.stdout.read() == second.stdout.read() == f"{len(BODY)}\n"
     assert len(server.requests) == 1
     assert (tmp_path / "room" / "body.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (
+            "200 OK\r\nContent-Length: abc\r\n\r\nhello",
+            "could not download|SHA-256 is 2cf24dba",
+        ),
+        (f"200 OK\r\nContent-Length: {'9' * 5000}\r\n\r\nhello", "could not download"),
+        (
+            "302 Found\r\nLocation: http://[::1\r\n\r\n",
+            "Invalid IPv6 URL",
+        ),
+    ],
+    ids=["no number", "huge", "no address"],
+)
+def test_answers_that_make_no_sense(monkeypatch, tmp_path, answer, reason):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(f"HTTP/1.1 {answer}".encode())
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a"
+        with pytest.raises(OSError, match=reason):
+            fetch(RemoteFile("room/a", url, SHA256), tmp_path)
