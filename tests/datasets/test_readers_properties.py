@@ -41,7 +41,7 @@ def write_csv(path, rows, pack=False):
     return write(path, path.read_text(encoding="utf-8"), pack)
 
 
-@examples(60)
+@examples(40)
 @given(st.data(), packed, ends, st.integers(1, 70), st.booleans())
 def test_fasta(tmp_path, data, pack, end, width, star):
     record = st.tuples(names, numbers, st.text("ACDEFGHIKLMNPQRSTVWYX", min_size=1))
@@ -77,7 +77,7 @@ def mutants(draw):
     return codes, sequences
 
 
-@examples(60)
+@examples(40)
 @given(mutants(), st.data(), packed)
 def test_scan(tmp_path, drawn, data, pack):
     codes, sequences = drawn
@@ -104,7 +104,7 @@ def answers(draw):
     )
 
 
-@examples(60)
+@examples(40)
 @given(answers(), packed, ends, st.randoms(use_true_random=False))
 def test_answers_in_both_forms(tmp_path, students, pack, end, random):
     rows, lines = [("response", "skill", "student")], []
@@ -148,7 +148,7 @@ def test_robot_failures(tmp_path, drawn, pack, end):
     np.testing.assert_array_equal(X.reshape(len(y), -1), [v for _, v in drawn])
 
 
-@examples(30)
+@examples(20)
 @given(st.lists(st.tuples(st.integers(0, 9), numbers), min_size=1, max_size=5))
 def test_arm_records(tmp_path, drawn):
     drawn.sort(key=lambda pair: pair[0])
@@ -158,9 +158,14 @@ def test_arm_records(tmp_path, drawn):
     records = read_kuka_records(tmp_path)
     assert set(records["key"]) == {"-3,12"}
     np.testing.assert_array_equal(records.drop(columns="key"), rows)
+    for form in ("feather", "parquet"):
+        folder = tmp_path / form
+        folder.mkdir(exist_ok=True)
+        getattr(records, f"to_{form}")(folder / f"all.{form}")
+        assert read_kuka_records(folder).equals(records)
 
 
-@examples(60)
+@examples(40)
 @given(st.data(), packed)
 def test_flare_table(tmp_path, data, pack):
     flare = st.tuples(st.sampled_from("ABCMX"), st.integers(10, 99)).map(

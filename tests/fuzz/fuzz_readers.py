@@ -182,7 +182,8 @@ def main():
     if arguments.in_this_process:
         place = _folder_of(names[0], arguments.folder)
         fuzz_here(TARGETS[names[0]], arguments.seconds, place)
-    if without := readers_without_target():
+    without = [] if arguments.names else readers_without_target()
+    if without:
         sys.exit(f"Nothing fuzzes {', '.join(without)}; add targets.")
     total = 0
     for name in names:

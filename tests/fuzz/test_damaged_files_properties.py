@@ -35,7 +35,7 @@ def test_damaged_files_are_read_or_refused_by_name(name, tmp_path):
     target = TARGETS[name]
     words = target.dictionary or (b"\0",)
 
-    @examples(25)
+    @examples(20)
     @given(_damaged(target.seeds(), words))
     def check(content):
         # Raises what is no refusal: other errors, warnings, and messages without path.

@@ -43,7 +43,7 @@ numbers = rows(st.integers(-5, 5).map(float))
 
 
 @pytest.mark.parametrize("score", BOUNDS)
-@examples(60)
+@examples(40)
 @given(binary, st.randoms(use_true_random=False))
 def test_skill_of_any_binary_labels(score, drawn, random):
     y_true, y_pred, weight = drawn
@@ -57,7 +57,7 @@ def test_skill_of_any_binary_labels(score, drawn, random):
     assert again == pytest.approx(value, abs=1e-12)
 
 
-@examples(60)
+@examples(40)
 @given(binary)
 def test_classes_change_places(drawn):
     y_true, y_pred, weight = drawn
@@ -74,7 +74,7 @@ def test_classes_change_places(drawn):
     assert one == pytest.approx(other, abs=1e-12)
 
 
-@examples(60)
+@examples(40)
 @given(rows(st.integers(0, 3)), st.permutations(range(4)))
 def test_names_of_classes_do_not_count(drawn, names):
     y_true, y_pred, weight = drawn
@@ -86,7 +86,7 @@ def test_names_of_classes_do_not_count(drawn, names):
         assert value <= 1
 
 
-@examples(60)
+@examples(40)
 @given(numbers)
 def test_spearman_ranks(drawn):
     y_true, y_pred, weight = drawn
@@ -104,7 +104,7 @@ def test_spearman_ranks(drawn):
     assert again == pytest.approx(value, **close)
 
 
-@examples(60)
+@examples(40)
 @given(numbers, st.integers(1, 12))
 def test_top_k(drawn, k):
     y_true, y_score, weight = drawn

@@ -21,7 +21,7 @@ AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 coordinates = st.floats(-1e290, 1e290).filter(lambda value: abs(value) > 1e-290)
 
 
-@examples(60)
+@examples(40)
 @given(st.text(AMINO_ACIDS, min_size=1, max_size=20), st.integers(-9, 999), st.data())
 def test_codes_that_come_back_are_canonical(wild_type, first, data):
     builder = MutantSequenceBuilder(wild_type, first_position=first, separator="+")
@@ -45,7 +45,7 @@ def test_neighbours_differ_in_one_residue(wild_type, first):
         assert sum(a != b for a, b in zip(sequence, wild_type, strict=True)) == 1
 
 
-@examples(60)
+@examples(40)
 @given(st.text(max_size=8), st.text("MKV", min_size=1, max_size=4))
 def test_any_text_is_a_mutant_or_refused(text, wild_type):
     builder = MutantSequenceBuilder(wild_type).fit(["WT"])
@@ -69,7 +69,7 @@ def interleaved(draw):
     return X, order
 
 
-@examples(60)
+@examples(40)
 @given(interleaved(), st.integers(1, 6), st.sampled_from(["edge", "zero"]))
 def test_windows_do_not_know_of_other_groups(drawn, window_size, pad):
     X, order = drawn
@@ -100,7 +100,7 @@ def test_made_windows_are_those_of_full_length(drawn, window_size, stride):
     assert list(groups) == X["group"].iloc[rows].tolist()
 
 
-@examples(100)
+@examples(60)
 @given(coordinates, coordinates, st.integers(-30, 30))
 def test_sectors_turn_and_scale(x, y, power):
     [sector] = sector_labels([(x, y)])
@@ -112,7 +112,7 @@ def test_sectors_turn_and_scale(x, y, power):
     assert SectorLabeler().fit(frame[["x", "y"]]).transform(frame[["x", "y"]]) == sector
 
 
-@examples(60)
+@examples(40)
 @given(st.integers(100, 999_999), st.sampled_from("/\\"), st.text("ab/\\.", max_size=8))
 def test_region_of_a_folder(number, separator, name):
     # A folder in between may have any name but a number.
@@ -120,7 +120,7 @@ def test_region_of_a_folder(number, separator, name):
     assert active_region_groups([path]).tolist() == [number]
 
 
-@examples(60)
+@examples(40)
 @given(st.text(max_size=30))
 def test_any_path_has_a_region_or_is_refused(path):
     numbers, refusal = attempt(active_region_groups, [path])

@@ -13,7 +13,7 @@ from skestimators.utils._skills import skill_names
 parts = st.sampled_from(["..", ".", "", "in", "out", "loop", "a.png", "\0", "~", "/"])
 
 
-@examples(100)
+@examples(60)
 @given(st.text(st.sampled_from("~1.0e+-ab "), max_size=12))
 def test_names_are_canonical(cell):
     names = skill_names(cell)
@@ -23,7 +23,7 @@ def test_names_are_canonical(cell):
     assert all(name and name == name.strip() and "~" not in name for name in names)
 
 
-@examples(60)
+@examples(40)
 @given(st.integers(-(2**53), 2**53), st.integers(0, 5))
 def test_a_whole_number_has_one_name(number, zeros):
     cells = [number, float(number), str(number), f" {number}.0{'0' * zeros}"]
@@ -40,7 +40,7 @@ def root(tmp_path):
     return root
 
 
-@examples(150)
+@examples(80)
 @given(st.lists(parts, max_size=7).map("/".join) | st.text(max_size=9))
 def test_no_path_leaves_the_folder(root, path):
     resolved, refusal = attempt(resolve_inside, path, root)
