@@ -89,9 +89,8 @@ def test_scan(tmp_path, drawn, data, pack):
     assert scan["sequence"].tolist() == sequences
     assert scan["score"].tolist() == scores
     twice = write_csv(tmp_path / "b.csv", [*rows, *rows[1:]])
-    np.testing.assert_allclose(
-        read_dms(twice, wild_type=WILD_TYPE, duplicates="mean")["score"], scores
-    )
+    means = read_dms(twice, wild_type=WILD_TYPE, duplicates="mean")["score"]
+    np.testing.assert_allclose(means, scores, atol=np.finfo(float).tiny)
 
 
 @st.composite
@@ -157,7 +156,9 @@ def test_arm_records(tmp_path, drawn):
     write(tmp_path / "plate_-3_12_demoRecord.txt", "time ...\n" + text)
     records = read_kuka_records(tmp_path)
     assert set(records["key"]) == {"-3,12"}
-    np.testing.assert_array_equal(records.drop(columns="key"), rows)
+    # pandas 2 reads some numbers as one beside them.
+    tiny = np.finfo(float).tiny
+    np.testing.assert_allclose(records.drop(columns="key"), rows, 1e-15, tiny)
     for form in ("feather", "parquet"):
         folder = tmp_path / form
         folder.mkdir(exist_ok=True)
