@@ -39,6 +39,10 @@ class KerasNetwork(Estimator, ABC):
         """Build a network."""
 
     @abstractmethod
+    def _n_weights(self, input_shape, n_outputs, **layers):
+        """Return how many numbers the weights of such a network are."""
+
+    @abstractmethod
     def _check_input(self, X, *, reset):
         """Return rows of the network's input shape from the validated X."""
 
@@ -249,6 +253,15 @@ class KerasNetwork(Estimator, ABC):
         rows = self._check_input(X, reset=False)
         return predict(self.network_, rows, device=self.device_)
 
+    def _check_size(self, packed):
+        """Refuse weights of another network before that takes memory."""
+        n_weights = self._n_weights(
+            self._input_shape, self._n_network_outputs(), **self._built_with
+        )
+        # Dropout has numbers of its own there.
+        if n_weights > sum(values.size for values in packed["variables"]):
+            raise ValueError("The weights of a network are not of its layers.")
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
 
@@ -269,9 +282,11 @@ class KerasNetwork(Estimator, ABC):
             from skestimators.utils._plain_state import from_members
 
             self.device_ = present_device(self.device_)
+            packed = from_members(state["network_"])
+            self._check_size(packed)
             self.network_ = unpack(
                 self._new_network,
-                from_members(state["network_"]),
+                packed,
                 loss=self._loss(),
                 device=self.device_,
             )

@@ -33,6 +33,11 @@ class _CNN(KerasNetwork):
 
         return build_cnn(*args, **layers)
 
+    def _n_weights(self, *args, **layers):
+        from skestimators.neural_network._keras_networks import n_cnn_weights
+
+        return n_cnn_weights(*args, **layers)
+
     def _check_input(self, X, *, reset):
         windows = self._as_windows(X)
         shape = windows.shape[1:]

@@ -26,6 +26,11 @@ class _FFNN(KerasNetwork):
 
         return build_ffnn(*args, **layers)
 
+    def _n_weights(self, *args, **layers):
+        from skestimators.neural_network._keras_networks import n_ffnn_weights
+
+        return n_ffnn_weights(*args, **layers)
+
     def _check_input(self, X, *, reset):
         if X.ndim != 2:
             raise ValueError(

@@ -1,5 +1,7 @@
 """The feed-forward and the convolutional network as Keras models."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 from keras import layers
@@ -47,6 +49,12 @@ def build_ffnn(
         )
         hidden += [dense, *_dropout(dropout, f"dropout_{i}", seeds)]
     return _sequential("ffnn", input_shape, hidden, n_outputs, seeds)
+
+
+def n_ffnn_weights(input_shape, n_outputs, *, hidden_layer_sizes, **_):
+    """Return how many numbers the weights of such a network are."""
+    widths = [*input_shape, *hidden_layer_sizes, n_outputs]
+    return sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
 
 
 def build_cnn(
@@ -105,6 +113,13 @@ def _keras_name(activation):
     if not isinstance(activation, str):
         raise TypeError(f"activation must be a name, got {activation!r}.")
     return ACTIVATIONS.get(activation, activation)
+
+
+def n_cnn_weights(input_shape, n_outputs, *, filters, kernel_size, **_):
+    """Return how many numbers the weights of such a network are."""
+    widths = [input_shape[-1], *filters]
+    convolutions = sum((kernel_size * a + 1) * b for a, b in pairwise(widths))
+    return convolutions + (widths[-1] + 1) * n_outputs
 
 
 def _sequential(name, input_shape, hidden, n_outputs, seeds):

@@ -8,6 +8,7 @@ import zipfile
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils._param_validation import HasMethods, validate_params
 
+from skestimators.persistence._audit import called_types, read_tree
 from skestimators.persistence._stand_ins import restore, written_form
 from skestimators.persistence._trusted import UNCHECKED, qualified, trusted_types
 from skestimators.utils._archive import (
@@ -184,21 +185,22 @@ def to_members(estimator, trusted=()):
     try:
         with written_form(estimator):
             tree = skops.dumps(estimator)
+        refused = _refused(tree, trusted) - UNCHECKED
     except (
         errors.UnsupportedTypeException,
         AttributeError,
         RecursionError,
         TypeError,
+        ValueError,
     ) as error:
         raise TypeError(
             f"{type(estimator).__name__} cannot be saved without pickle: {error}"
         ) from error
-    types = set(skops.get_untrusted_types(data=tree))
-    if refused := types - _allowed(trusted) - UNCHECKED:
+    if refused:
         raise TypeError(
             f"{type(estimator).__name__} holds what load does not know: "
-            f"{sorted(refused)}. If that is your own code, pass it as trusted to save "
-            "and to load; else save without it (of a search, its best_estimator_)."
+            f"{sorted(refused)}. If you know that code, pass it as trusted to save and "
+            "to load; else save without it (of a search, its best_estimator_)."
         )
     about = {
         "estimator": qualified(type(estimator)),
@@ -229,10 +231,10 @@ def from_members(members, trusted=(), *, name):
     skops = import_optional("skops.io", extra="save", caller="load")
     tree, about = _parts(members, name)
     try:
-        types = set(skops.get_untrusted_types(data=tree))
+        refused = _refused(tree, trusted)
     except Exception as error:
         raise _damaged(name, error) from error
-    if refused := types - _allowed(trusted):
+    if refused:
         why = "load does not know"
         if refused <= UNCHECKED:
             why = "compiled code reads without checking, which a crafted file could use"
@@ -240,6 +242,7 @@ def from_members(members, trusted=(), *, name):
             f"{name} holds what {why}. Nothing was loaded. If you know who made the "
             f"file and trust them, load it with trusted={sorted(refused)}."
         )
+    types = _unknown(tree)
     _check_versions(about, types, name)
     try:
         with warnings.catch_warnings():
@@ -276,17 +279,31 @@ def _damaged(name, error):
     return DamagedFileError(f"{name} is damaged: {type(error).__name__}: {error}")
 
 
-def _allowed(trusted):
-    return trusted_types() | {
-        t if isinstance(t, str) else qualified(t) for t in trusted
-    }
+def _refused(tree, trusted):
+    """Name what a tree holds that is neither in the list nor trusted by the user."""
+    called = called_types(read_tree(io.BytesIO(tree)))
+    names = {t if isinstance(t, str) else qualified(t) for t in trusted}
+    return (_unknown(tree) - trusted_types() | called) - names
+
+
+def _unknown(tree):
+    """Name what skops does not trust by itself."""
+    from skops.io import get_untrusted_types
+
+    return set(get_untrusted_types(data=tree))
 
 
 def _check_versions(about, types, name):
     """Warn if a package is another one than when the file was saved."""
     try:
-        saved = dict(json.loads(about)["versions"])
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        saved = {str(n): str(v) for n, v in json.loads(about)["versions"].items()}
+    except (
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _damaged(name, error) from error
     roots = {type_name.partition(".")[0] for type_name in types}
     here = installed_versions()

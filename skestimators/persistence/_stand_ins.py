@@ -2,7 +2,7 @@
 
 Distributions of scipy run text of their state when they are made from it, so that a
 file has their names instead. Requests for metadata refer to their owner, a circle that
-no tree can hold. Callbacks are of the session.
+no tree can hold. skops reads the key `False` as `True`. Callbacks are of the session.
 """
 
 from contextlib import contextmanager
@@ -13,9 +13,6 @@ import scipy.stats
 from scipy.stats._distn_infrastructure import rv_frozen
 from sklearn.utils._metadata_requests import MetadataRequest, _MetadataRequester
 
-from skestimators.utils._archive import DamagedFileError
-
-_SPACE = "param_distributions"
 # Where scikit-learn keeps requests, and callbacks.
 _REQUEST = "_metadata_request"
 _OF_THE_SESSION = {"_skl_callbacks", "_skl_callbacks_to_teardown"}
@@ -42,6 +39,19 @@ class NamedDistribution:
     kwds: dict
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Stands for a dict with a boolean among its keys, which text cannot be.
+
+    Parameters
+    ----------
+    items : list of tuple
+        Keys and values.
+    """
+
+    items: list
+
+
 @contextmanager
 def written_form(estimator):
     """Bring an estimator into the form that is written, inside a `with` block.
@@ -63,8 +73,8 @@ def written_form(estimator):
                 del vars(part)[name]
             if _REQUEST in attributes:
                 vars(part)[_REQUEST] = attributes[_REQUEST]._serialize()
-            if _SPACE in attributes:
-                vars(part)[_SPACE] = _replaced(attributes[_SPACE], _name)
+            for name in attributes.keys() & vars(part).keys():
+                vars(part)[name] = _replaced(vars(part)[name], _stand_in)
         yield
     finally:
         for part, attributes in before:
@@ -76,8 +86,8 @@ def restore(estimator):
     for part in list(_parts(estimator)):
         if _REQUEST in vars(part):
             vars(part)[_REQUEST] = _request(part, vars(part)[_REQUEST])
-        if _SPACE in vars(part):
-            vars(part)[_SPACE] = _replaced(vars(part)[_SPACE], _distribution)
+        for name, value in vars(part).items():
+            vars(part)[name] = _replaced(value, _original)
 
 
 def _parts(root):
@@ -114,23 +124,28 @@ def _request(owner, methods):
 
 
 def _replaced(value, function):
+    """Apply a function to what is in dicts and lists, and to these."""
     if type(value) is dict:
-        return {name: _replaced(item, function) for name, item in value.items()}
-    if type(value) is list:
-        return [_replaced(item, function) for item in value]
+        value = {name: _replaced(item, function) for name, item in value.items()}
+    elif type(value) is list:
+        value = [_replaced(item, function) for item in value]
     return function(value)
 
 
-def _name(value):
-    if not isinstance(value, rv_frozen):
-        return value
-    return NamedDistribution(value.dist.name, tuple(value.args), dict(value.kwds))
+def _stand_in(value):
+    if isinstance(value, rv_frozen):
+        return NamedDistribution(value.dist.name, tuple(value.args), dict(value.kwds))
+    if type(value) is dict and any(isinstance(key, bool | np.bool) for key in value):
+        return Pairs(list(value.items()))
+    return value
 
 
-def _distribution(value):
-    if not isinstance(value, NamedDistribution):
-        return value
-    make = getattr(scipy.stats, value.name, None)
-    if not isinstance(make, scipy.stats.rv_continuous | scipy.stats.rv_discrete):
-        raise DamagedFileError(f"{value.name!r} is no distribution of scipy.")
-    return make(*value.args, **value.kwds)
+def _original(value):
+    if isinstance(value, Pairs):
+        return {key: _replaced(item, _original) for key, item in value.items}
+    if isinstance(value, NamedDistribution):
+        make = getattr(scipy.stats, value.name, None)
+        if not isinstance(make, scipy.stats.rv_continuous | scipy.stats.rv_discrete):
+            raise ValueError(f"{value.name!r} is no distribution of scipy.")
+        return make(*value.args, **value.kwds)
+    return value

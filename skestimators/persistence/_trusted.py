@@ -4,6 +4,8 @@ from functools import lru_cache
 from importlib import import_module
 from inspect import isclass, isfunction
 
+from sklearn.metrics import _dist_metrics
+
 from skestimators.utils._discovery import all_estimators, all_public
 
 # Ours that are no estimators.
@@ -20,11 +22,12 @@ _PARTS = (
     "skestimators.neural_network._activation.space.Choice",
     "skestimators.neural_network._activation.space.UnaryEdge",
     "skestimators.persistence._stand_ins.NamedDistribution",
+    "skestimators.persistence._stand_ins.Pairs",
 )
 # Of others; skops itself trusts the estimators of scikit-learn and what is in most of
-# them. A type belongs here only if making it from any state whatever, by `__new__` and
-# `__setstate__`, runs nothing of that state: scipy's distributions do not, as they run
-# text of theirs.
+# them. A type belongs here only if it is written in Python, and if making it from any
+# state whatever, by `__new__` and `__setstate__`, runs nothing of that state: scipy's
+# distributions run text, and compiled classes read where the state has nothing.
 _OTHERS = (
     "collections.OrderedDict",
     "lightgbm.sklearn.LGBMClassifier",
@@ -33,13 +36,21 @@ _OTHERS = (
     "optuna.distributions.CategoricalDistribution",
     "optuna.distributions.FloatDistribution",
     "optuna.distributions.IntDistribution",
+    "numpy.dtype",
+    "numpy.floating",
+    "numpy.integer",
+    "numpy.number",
     "pathlib.PosixPath",
     "pathlib.WindowsPath",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
+    "sklearn.model_selection._split._CVIterableWrapper",
     "sklearn.utils._bunch.Bunch",
     "xgboost.sklearn.XGBClassifier",
     "xgboost.sklearn.XGBRanker",
@@ -47,11 +58,18 @@ _OTHERS = (
     "xgboost.sklearn.XGBRFClassifier",
     "xgboost.sklearn.XGBRFRegressor",
 )
-# Can be saved without being asked for, but not loaded: compiled code of other libraries
-# reads their numbers without checking them, so that a crafted file could have memory
-# read that is not theirs, and crash the process.
+# Can be saved without being asked for, but not loaded: compiled code follows the
+# numbers in them without checking, so that a crafted file could have memory read that
+# is not theirs, and crash the process.
 UNCHECKED = frozenset(
     [
+        *(f"sklearn.metrics._dist_metrics.{name}" for name in vars(_dist_metrics)),
+        *(
+            f"scipy.sparse._{kind}.{kind}_{what}"
+            for kind in ("bsr", "coo", "csc", "csr", "dia")
+            for what in ("array", "matrix")
+        ),
+        "numpy.random._generator.Generator",
         "lightgbm.basic.Booster",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.neighbors._ball_tree.BallTree",
@@ -77,7 +95,6 @@ def trusted_types():
             *_OTHERS,
             *(qualified(cls) for _, cls in all_estimators()),
             *_metrics(),
-            *_public_classes("sklearn.metrics._dist_metrics", "DistanceMetric"),
             *_public_classes("sklearn.gaussian_process.kernels", "Kernel"),
             *_public_classes("sklearn.model_selection", "BaseCrossValidator"),
             *_public_classes("sklearn.model_selection", "BaseShuffleSplit"),
@@ -93,8 +110,8 @@ def qualified(obj):
 def _metrics():
     """Name the functions that scorers and selectors refer to.
 
-    A crafted file can have a trusted function called with anything, so these are
-    functions that compute numbers and do nothing else.
+    An estimator calls them with its data, so these are functions that compute numbers
+    and do nothing else.
     """
     import sklearn.feature_selection
     import sklearn.metrics
@@ -109,7 +126,9 @@ def _metrics():
         getattr(sklearn.feature_selection, name)
         for name in ("chi2", "f_classif", "f_regression", "r_regression")
     ]
-    return [qualified(f) for f in [*ours, *theirs, *selectors] if isfunction(f)]
+    functions = [f for f in [*ours, *theirs, *selectors] if isfunction(f)]
+    pooling = [f"numpy.{name}" for name in ("max", "mean", "median", "min")]
+    return [*map(qualified, functions), *pooling]
 
 
 def _public_classes(module, base):

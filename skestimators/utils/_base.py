@@ -18,6 +18,9 @@ class EstimatorMixin:
     )
 
     def __setstate__(self, state):
+        for name in state:
+            if callable(getattr(type(self), name, None)):
+                raise ValueError(f"{name!r} is a method, which a state cannot replace.")
         super().__setstate__(state)
         # Files of an earlier version know nothing of parameters that came later.
         for name, parameter in signature(type(self)).parameters.items():

@@ -14,6 +14,10 @@ class PackedNetworkMixin(ABC):
     def _new_network(self):
         """Build a network of the layers that `network_` has; weights do not matter."""
 
+    def _can_be_planned(self):
+        """Tell whether the network can be built without taking memory."""
+        return True
+
     def __getstate__(self):
         state = super().__getstate__()
         if "network_" in state:
@@ -36,8 +40,7 @@ class PackedNetworkMixin(ABC):
                 self._new_network,
                 state["network_"],
                 self.device_,
-                # Networks that users build may need real numbers to be built.
-                plan=getattr(self, "module", None) is None,
+                plan=self._can_be_planned(),
             )
             if state.get("_training_state") is not None:
                 self._training_state = from_members(state["_training_state"])

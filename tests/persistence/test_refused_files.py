@@ -4,6 +4,7 @@ The canary is a module that leaves a file when it is imported, a function that d
 it is called, and a command that does when it is run.
 """
 
+import contextlib
 import io
 import json
 import pickle
@@ -128,6 +129,53 @@ NODES = {
     "shared object that is not there": node("CachedNode", "builtins.str", __id__=1),
     "list of a type of its own": node("ListNode", f"{CANARY}.Canary", content=[]),
     "callback": node("ObjectNode", "sklearn.callback._progressbar.ProgressBar"),
+    # Of the list, but made in another way than `save` does.
+    "compiled class": node(
+        "ObjectNode",
+        "sklearn.metrics._dist_metrics.SEuclideanDistance64",
+        content=sequence(),
+    ),
+    "dtype from a state": node("ObjectNode", "numpy.dtype", content=sequence()),
+    "call of a known type": node(
+        "ConstructorFromReduceNode",
+        "skestimators.ensemble._forest.BoostedForest",
+        content=sequence(text([[]]), text(10**9)),
+    ),
+    "known type as a list": node(
+        "ListNode", "skestimators.ensemble._forest.BoostedForest", content=[]
+    ),
+    "known function as a key": node(
+        "DictNode",
+        "builtins.dict",
+        content={"a": text(1)},
+        key_types={
+            **node("ListNode", "builtins.list"),
+            "content": [node("TypeNode", "sklearn.utils._bunch.Bunch")],
+        },
+    ),
+    "known function as a default": node(
+        "DefaultDictNode",
+        "collections.defaultdict",
+        content={
+            "main": text({}),
+            "default_factory": node("TypeNode", "sklearn.pipeline.Pipeline"),
+        },
+    ),
+    "loss of an object": node(
+        "LossNode",
+        "sklearn._loss._loss.CyPinballLoss",
+        content=node("DictNode", "builtins.dict", content={}),
+        __reduce__={"args": sequence(SYSTEM)},
+    ),
+    "random numbers from elsewhere": node(
+        "RandomStateNode",
+        "numpy.random.mtrand.RandomState",
+        content={"content": {"state": {"content": {"pos": text(10**8)}}}},
+    ),
+    "two objects of one number": sequence(
+        node("TupleNode", "builtins.tuple", content=[text(1)], __id__=7),
+        node("TupleNode", "builtins.tuple", content=[], __id__=7),
+    ),
 }
 
 
@@ -263,6 +311,17 @@ def test_what_is_no_estimator_is_refused(path):
         load(path)
 
 
+@pytest.mark.parametrize(
+    "about", [[], {}, {"versions": [[1, 2], ["a", 3]]}, {"versions": {"numpy": []}}]
+)
+def test_versions_that_are_none(about, path):
+    members = to_members(FunctionTransformer())
+    members["about.json"] = json.dumps(about).encode()
+    write_archive(path, members, kind="estimator")
+    with contextlib.suppress(DamagedFileError):
+        assert isinstance(load(path), FunctionTransformer)
+
+
 def test_inner_bombs_and_deep_trees_are_refused(path):
     members = to_members(FunctionTransformer())
     bomb = io.BytesIO()
@@ -315,6 +374,9 @@ def test_networks_that_nobody_trained(path):
     refuse(alter(mlp, network_={"state.json": b"[]"}), path, "damaged")
     header = {**mlp.__getstate__()["network_"], "arrays.safetensors": b"\xff" * 99}
     refuse(alter(mlp, network_=header), path, "damaged")
+    layers = {**mlp._layers, "hidden_layer_sizes": (10**9, 10**9)}
+    refuse(alter(mlp, _layers=layers, module=1), path, "not of its layers")
+    refuse(alter(mlp, _new_network=np.exp), path, "is a method")
 
 
 def test_keras_is_given_names_only(path, sings):
@@ -327,6 +389,8 @@ def test_keras_is_given_names_only(path, sings):
         "must be a name",
     )
     assert not sings()
+    large = {**ffnn._built_with, "hidden_layer_sizes": (10**6, 10**6)}
+    refuse(alter(ffnn, _built_with=large), path, "not of its layers")
 
 
 def test_activations_that_do_not_exist(path):

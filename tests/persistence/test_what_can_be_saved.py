@@ -6,11 +6,14 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from scipy.stats import loguniform, randint
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import ProgressBar
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestRegressor,
@@ -18,6 +21,7 @@ from sklearn.ensemble import (
 )
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
@@ -28,7 +32,11 @@ from sklearn.model_selection import (
 )
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    StandardScaler,
+)
 
 from skestimators import (
     BootstrapStackedRegressor,
@@ -88,6 +96,45 @@ def test_searches_and_parts_of_scikit_learn(estimator, path):
     # It can be fitted again, to the same.
     again = loaded.fit(X, Y)
     np.testing.assert_array_equal(again.predict(X), estimator.predict(X))
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        SimpleImputer(),
+        KBinsDiscretizer(3, encode="ordinal", strategy="uniform"),
+        make_column_transformer(
+            (StandardScaler(), make_column_selector(dtype_include=np.number))
+        ),
+    ],
+)
+def test_transformers_of_scikit_learn(transformer, path):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = make_pipeline(transformer, Ridge()).set_output(transform="pandas")
+    save(model.fit(frame, Y), path)
+    loaded = load(path)
+    np.testing.assert_array_equal(loaded.predict(frame), model.predict(frame))
+
+
+@pytest.mark.parametrize(
+    "weight", [{False: 1.0, True: 2.0}, {np.False_: 1, np.True_: 3}, {0: 1, 1: 4}]
+)
+def test_keys_that_are_booleans_stay_apart(weight, path):
+    model = LogisticRegression(class_weight=weight).fit(X, Y > 0)
+    loaded = round_trip(make_pipeline(model), path)[-1]
+    assert repr(loaded.class_weight) == repr(weight)
+    assert model.class_weight is weight
+    with pytest.raises(TypeError, match=r"builtins\.bool"):
+        save(FunctionTransformer(kw_args={"a": ({True: 1},)}), path)
+
+
+def test_sparse_arrays_are_loaded_if_trusted(path):
+    model = KNeighborsRegressor(algorithm="brute").fit(csr_matrix(X), Y)
+    save(model, path)
+    with pytest.raises(TypeError, match=r"scipy\.sparse\._csr\.csr_matrix"):
+        load(path)
+    loaded = load(path, trusted=["scipy.sparse._csr.csr_matrix"])
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
 def test_thresholds_keep_their_scorer(path):
@@ -188,6 +235,7 @@ def test_own_types_are_named_when_saved_and_loaded(path, monkeypatch):
     ("estimator", "match"),
     [
         (FunctionTransformer(lambda X: X), "lambda"),
+        (FunctionTransformer(kw_args={"a": {(1, 2): 3}}), "tuple"),
         (make_pipeline(FunctionTransformer(open)), "open"),
         (GridSearchCV(Ridge(), {}, cv=(i for i in ())), "generator"),
     ],
@@ -224,6 +272,12 @@ def test_requests_for_metadata_come_back(path):
         )
         loaded.fit(X, Y, groups=groups, weight=np.ones(len(X)))
     assert mlp.get_metadata_routing().fit.requests["groups"]
+
+
+def test_keys_may_have_any_name(path):
+    for key in ("__loader__", "__id__", "__class__", "content"):
+        save(FunctionTransformer(kw_args={key: {key: 1}}), path)
+        assert load(path).kw_args == {key: {key: 1}}
 
 
 def test_unfitted_estimators_keep_their_parameters(path):

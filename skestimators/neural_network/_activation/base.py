@@ -248,6 +248,10 @@ class ActivationSearcher(PackedNetworkMixin, NetworkTrainer):
     def _new_network(self):
         return self._build_with(self.chosen_, self._seed)
 
+    def _can_be_planned(self):
+        # Networks of users may need real numbers to be built.
+        return self.module is None
+
     def _train(self, data, parts, checkpoint, task, *, go_on):
         """Train the network that has the chosen activation."""
         if go_on:
