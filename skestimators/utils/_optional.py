@@ -1,6 +1,7 @@
 """Import optional dependencies, or say which extra brings them."""
 
 import importlib
+from contextlib import suppress
 
 
 def import_optional(module, *, extra, caller):
@@ -28,6 +29,8 @@ def import_optional(module, *, extra, caller):
         If the module cannot be imported; the message names the extra to install.
     """
     try:
+        if module == "tensorflow":
+            _import_triton()
         return importlib.import_module(module)
     except ImportError as error:
         name = caller if isinstance(caller, str) else type(caller).__name__
@@ -35,3 +38,10 @@ def import_optional(module, *, extra, caller):
             f"{name} needs {module!r}, which cannot be imported ({error}). "
             f"Install it with: pip install 'skestimators[{extra}]'"
         ) from error
+
+
+def _import_triton():
+    # Torch for GPUs imports it when it first trains. Where TensorFlow came before, that
+    # ends the process: both bring LLVM, which does not bear being loaded so.
+    with suppress(ImportError):
+        importlib.import_module("triton")

@@ -20,6 +20,13 @@ def test_import_optional_names_the_extra_and_who_asked():
         import_optional("no_such", extra="x", caller="f")
 
 
+def test_triton_comes_before_tensorflow(monkeypatch):
+    imported = []
+    monkeypatch.setattr("importlib.import_module", imported.append)
+    import_optional("tensorflow", extra="keras", caller="f")
+    assert imported == ["triton", "tensorflow"]
+
+
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"),
     [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
