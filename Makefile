@@ -1,7 +1,7 @@
 # One command runs what CI runs. Paths stay relative, so a checkout may lie in a folder
 # whose name has spaces.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz lint format docs linkcheck package clean
+.PHONY: help demo test test-slow test-oldest fuzz lint format docs linkcheck package clean
 
 PYTHON ?= python3
 EXTRAS ?= esm,torch,boosting,keras,solar,tuning,arrow,save,data,plot,test
@@ -39,6 +39,11 @@ test: .venv/.installed  ## Run the tests, doctests included
 
 test-slow: .venv/.installed  ## Run the tests that take minutes
 	$(python) -m pytest --basetemp .pytest_tmp -m slow
+
+test-oldest:  ## Run the tests with the oldest versions supported (8 GB: torch with CUDA)
+	$(PYTHON) -m venv .cache/oldest
+	.cache/oldest/bin/python -m pip install --quiet -c .ci/constraints-oldest.txt -e '.[$(EXTRAS)]'
+	.cache/oldest/bin/python -m pytest --basetemp .pytest_tmp
 
 fuzz: .venv/.installed  ## Fuzz all readers of files, or NAME=read_fasta, SECONDS=60 each
 	$(python) -m pip install --quiet -c .ci/constraints.txt -e '.[fuzz]'

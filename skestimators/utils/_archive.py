@@ -1,17 +1,21 @@
 """Files of named parts that are written as a whole and checked before they are used."""
 
 import contextlib
+import glob
 import hashlib
 import io
 import json
 import os
 import struct
 import threading
+import time
 import zipfile
 import zlib
 from pathlib import Path
 
 _MANIFEST = "manifest.json"
+# In seconds, of a process that writes a file.
+_LONGEST_PAUSE = 3600
 _FORMAT = "skestimators"
 # Raised when the meaning of files changes; older ones stay readable.
 FORMAT_VERSION = 1
@@ -75,6 +79,7 @@ def write_archive(path, members, *, kind):
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
+        _delete_unfinished(path)
     except OSError as error:
         raise type(error)(
             error.errno, f"{path} cannot be written ({error.strerror})"
@@ -82,6 +87,15 @@ def write_archive(path, members, *, kind):
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _delete_unfinished(path):
+    """Delete what processes have left that were killed while they wrote this file."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            # Another process may be writing.
+            if time.time() - part.stat().st_mtime > _LONGEST_PAUSE:
+                part.unlink()
 
 
 def read_archive(path, *, kind):

@@ -1,9 +1,7 @@
 """What a fit has come to, kept in files so that a killed one goes on from there."""
 
-import contextlib
 import numbers
 import tempfile
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -20,8 +18,6 @@ _KIND = "checkpoint"
 _IRRELEVANT = IRRELEVANT | {"cache", "device"}
 # Part of every fingerprint: to be raised with a change of what fits compute or write.
 _FORMAT = 1
-# In seconds, of a process that writes a file.
-_LONGEST_PAUSE = 3600
 
 
 class Checkpoint:
@@ -145,7 +141,6 @@ def open_checkpoint(estimator, data, *, packages=()):
         # Before the long work, not after.
         with tempfile.TemporaryFile(dir=folder):
             pass
-        _delete_unfinished(folder)
     except OSError as error:
         raise _not_writable(root, error) from error
     return Checkpoint(folder)
@@ -163,15 +158,6 @@ def _check_repeatable(estimator):
             "checkpoint cannot be used with warm_start=True: whether a call is the "
             "same would depend on the calls before it. Choose one of them."
         )
-
-
-def _delete_unfinished(folder):
-    """Delete what processes that were killed while they wrote have left."""
-    for path in folder.glob(".*.part"):
-        with contextlib.suppress(FileNotFoundError):
-            # Another process may be writing.
-            if time.time() - path.stat().st_mtime > _LONGEST_PAUSE:
-                path.unlink()
 
 
 def _not_writable(root, error):

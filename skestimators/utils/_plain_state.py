@@ -109,7 +109,7 @@ def _store(array, arrays):
         raise TypeError(f"A file of numbers cannot hold an array of {array.dtype}.")
     name = str(len(arrays))
     # Not ascontiguousarray, which gives a number a dimension.
-    arrays[name] = np.array(array, order="C")
+    arrays[name] = np.asarray(array, order="C")
     return name
 
 
