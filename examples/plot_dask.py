@@ -12,12 +12,10 @@ to a real one. To save time it is not, as the machine has no more cores by it.
 # %%
 # The work
 # --------
-# A search with twelve fits of an ensemble, on the mutants of a simulated protein. The
+# A search with twelve fits of boosted trees, on the mutants of a simulated protein. The
 # folds of a search are the best thing to hand out: they are many, take long, and need
-# nothing of each other. An ensemble by itself is the other example. Its members are
-# handed out by :class:`~skestimators.ensemble.BootstrapStackedRegressor`.
-# :class:`~skestimators.ensemble.BootstrapStackedLGBM` works in threads, as its members
-# share a table in memory; of a single one, nothing leaves the process that fits it.
+# nothing of each other. An ensemble by itself is the other example: its members go to
+# the workers, to each of which the data are sent once.
 import tempfile
 import time
 
@@ -33,7 +31,6 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skestimators import (
     BootstrapStackedLGBM,
-    BootstrapStackedRegressor,
     MutantSequenceBuilder,
     make_protein_landscape,
 )
@@ -49,13 +46,11 @@ def load_mutants():
 
 work = {
     "search": GridSearchCV(
-        BootstrapStackedLGBM(10, max_iter=30, random_state=0),
+        LGBMRegressor(n_estimators=300, n_jobs=1, verbose=-1),
         {"min_child_samples": [5, 10, 20]},
         cv=4,
     ),
-    "ensemble": BootstrapStackedRegressor(
-        LGBMRegressor(n_jobs=1, verbose=-1), 30, random_state=0
-    ),
+    "ensemble": BootstrapStackedLGBM(50, random_state=0),
 }
 
 
@@ -114,11 +109,11 @@ if __name__ == "__main__":
 # Who did what
 # ------------
 # The cluster keeps a record of its tasks. A bar is one of them: fits of the search with
-# their scores, then members of the ensemble. The gap in between is the last fit of the
-# search, with the best parameters. It is done here.
+# their scores, then members of the ensemble, some in each task. The gap in between is
+# the last fit of the search, with the best parameters. It is done here.
 if __name__ == "__main__":
     colors = {"fit_and_score": "#0072b2", "fit_member": "#d55e00"}
-    labels = {"fit_and_score": "fold of the search", "fit_member": "member"}
+    labels = {"fit_and_score": "fold of the search", "fit_member": "members"}
     tasks = [
         (task["worker"], task["key"], step["start"], step["stop"])
         for task in stream.data
@@ -148,12 +143,5 @@ if __name__ == "__main__":
 # %%
 # On several machines
 # -------------------
-# - All of them need the same versions of Python and of all packages.
-# - Paths are looked up where a task runs: image files, weights and stores have to be
-#   where the workers find them. A store, ``cache=``, is a SQLite file, and not safe for
-#   several machines on a network drive. Embed first, on one machine, and hand out what
-#   comes after.
-# - :class:`~sklearn.callback.ProgressBar` and :class:`~sklearn.callback.ScoringMonitor`
-#   hear from processes of their own machine only; take them off.
-# - Large arrays are sent once to each worker if they are named:
-#   ``joblib.parallel_config(backend="dask", scatter=[X])``.
+# See :doc:`/user_guide/distribution` for what is handed out and what is not, how a
+# cluster is started, what it costs, and what to mind: paths, stores, callbacks.

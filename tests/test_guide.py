@@ -13,6 +13,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 # Blocks that need what a test has not: each says so to its reader in a caption.
 NOT_RUN = {
     "user_guide/activation_search.rst": ["downloads 170 MB"],
+    "user_guide/distribution.rst": ["starts Ray", "needs several machines"],
     "user_guide/force_torque.rst": ["needs records of an arm", "downloads 60 kB"],
     "user_guide/knowledge_tracing.rst": ["downloads 1.6 MB"],
     "user_guide/protein_engineering.rst": ["downloads data and 2.6 GB of weights"],
