@@ -1,10 +1,12 @@
 """Damages files, and tells whether a job made the best of it."""
 
 import shutil
+import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
-from faults.harness import Worker, prepare, run_whole
+from faults.harness import Worker, n_units, prepare, run_whole
 
 
 def truncate(content, rng):
@@ -28,8 +30,19 @@ def files_of(folder):
     return [path for path in files if path.stat().st_size]
 
 
+def damage(folder, change, rng):
+    """Damage one file of a folder and return its name, or None if there is none."""
+    # What processes have in common is in memory, and the file stands for that.
+    files = [path for path in files_of(folder) if not path.name.endswith("-shm")]
+    if not files:
+        return None
+    path = files[rng.integers(len(files))]
+    path.write_bytes(change(path.read_bytes(), rng))
+    return path.name
+
+
 def try_damages(name, folder, *, n_each, seed=0):
-    """Damage the files of a job that was stopped, and of one that was finished.
+    """Damage files of a job that is stopped, of one that is done, and of one at work.
 
     Parameters
     ----------
@@ -64,16 +77,38 @@ def try_damages(name, folder, *, n_each, seed=0):
         for kind, change in DAMAGES.items():
             for number in range(n_each):
                 prepare(place)
-                source = middle if number % 2 else end
-                shutil.copytree(source, place, dirs_exist_ok=True)
-                path = rng.choice(files_of(place))
-                path.write_bytes(change(path.read_bytes(), rng))
-                outcome = judge(worker.do(place), whole.digest, place)
+                source = (middle, end, None)[number % 3]
+                if source is None:
+                    after = rng.uniform(0, 0.9 * whole.n_units)
+                    outcome = _damage_at_work(worker, place, change, rng, after, whole)
+                else:
+                    shutil.copytree(source, place, dirs_exist_ok=True)
+                    damage(place, change, rng)
+                    outcome = judge(worker.do(place), whole.digest, place)
                 if outcome in ("same", "warning", "error"):
                     outcomes[outcome] += 1
                 else:
-                    wrong.append(f"{kind} {path.name} of the {source.name}: {outcome}")
+                    source = "one at work" if source is None else source.name
+                    wrong.append(f"{kind} file of {source}: {outcome}")
     return outcomes, wrong
+
+
+def _damage_at_work(worker, place, change, rng, after, whole):
+    """Damage a file while a job is at work; then do the job again."""
+    worker.ask(place)
+    log = Path(f"{place}.units")
+    reply, damaged = None, None
+    while reply is None and damaged is None:
+        time.sleep(0.001)
+        if log.exists() and n_units(place) > after:
+            damaged = damage(place, change, rng)
+        reply = worker.reply(0)
+    reply = reply or worker.reply()
+    outcomes = [judge(reply, whole.digest, place)]
+    outcomes.append(judge(worker.do(place), whole.digest, place))
+    # The worst of both.
+    order = ["same", "warning", "error"]
+    return max(outcomes, key=lambda o: order.index(o) if o in order else len(order))
 
 
 def judge(reply, expected, folder):
