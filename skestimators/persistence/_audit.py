@@ -151,9 +151,8 @@ def _called(node):
 def _called_inside(loader, node):
     if loader == "DictNode":
         # They are called with the keys.
-        return {_name_of_type(item) for item in node["key_types"]["content"]} - (
-            _KEY_TYPES
-        )
+        types = _content(node["key_types"], "ListNode")
+        return {_name_of_type(item) for item in types} - _KEY_TYPES
     if loader == "DefaultDictNode":
         factory = node["content"]["default_factory"]
         if factory["__loader__"] != "JsonNode":
@@ -163,12 +162,11 @@ def _called_inside(loader, node):
     return set()
 
 
-def _check_random_state(node):
-    # NumPy reads there without checking.
-    state = node["content"]["content"]["state"]
-    place = json.loads(state["content"]["pos"]["content"])
-    if type(place) is not int or not 0 <= place <= 624:
-        raise ValueError(f"it has random numbers that are at the place {place!r}")
+def _content(node, loader):
+    """Return the content of a node that must be of one kind."""
+    if node["__loader__"] != loader:
+        raise ValueError(f"it has a {node['__loader__']} in the place of a {loader}")
+    return node["content"]
 
 
 def _name_of_type(node):
@@ -177,12 +175,23 @@ def _name_of_type(node):
     return f"{node['__module__']}.{node['__class__']}"
 
 
+def _check_random_state(node):
+    # NumPy reads there without checking.
+    state = _content(_content(node["content"], "DictNode")["state"], "DictNode")
+    place = json.loads(_content(state["pos"], "JsonNode"))
+    if type(place) is not int or not 0 <= place <= 624:
+        raise ValueError(f"it has random numbers that are at the place {place!r}")
+
+
 def _is_plain_loss(node):
     """Tell whether a loss of scikit-learn is made of numbers, and of nothing else."""
-    arguments = node["__reduce__"]["args"]
+    arguments, state = node["__reduce__"]["args"], node["content"]
     return (
         node["__module__"] in ("sklearn._loss._loss", "sklearn.linear_model._sgd_fast")
-        and arguments["__loader__"] == "TupleNode"
-        and all(item["__loader__"] == "JsonNode" for item in arguments["content"])
-        and not node["content"]["content"]
+        and all(
+            item["__loader__"] == "JsonNode"
+            for item in _content(arguments, "TupleNode")
+        )
+        and state["__loader__"] in ("DictNode", "TupleNode")
+        and not state["content"]
     )

@@ -74,7 +74,8 @@ def save(estimator, path, *, trusted=()):
 
     Notes
     -----
-    Callbacks are not saved. Networks are saved as they are on the CPU. Files with
+    The estimator must not be used by another thread meanwhile. Callbacks are not saved.
+    Networks are saved as they are on the CPU. Files with
     weights, caches and checkpoints that a parameter names stay where they are.
 
     References
@@ -92,7 +93,7 @@ def save(estimator, path, *, trusted=()):
     >>> bool((load("perceptron.skestimators").predict(X) == mlp.predict(X)).all())
     True
     """
-    write_archive(path, to_members(estimator, trusted), kind=_KIND)
+    write_archive(path, pack_estimator(estimator, trusted), kind=_KIND)
 
 
 @validate_params({"trusted": ["array-like"]}, prefer_skip_nested_validation=True)
@@ -152,7 +153,7 @@ def load(path, *, trusted=()):
     SlidingWindow(window_size=5)
     """
     _refuse_pickle(path)
-    return from_members(read_archive(path, kind=_KIND), trusted, name=str(path))
+    return unpack_estimator(read_archive(path, kind=_KIND), trusted, name=str(path))
 
 
 def _refuse_pickle(path):
@@ -167,7 +168,7 @@ def _refuse_pickle(path):
         )
 
 
-def to_members(estimator, trusted=()):
+def pack_estimator(estimator, trusted=()):
     """Turn an estimator into the parts of an archive.
 
     Parameters
@@ -178,7 +179,7 @@ def to_members(estimator, trusted=()):
     Returns
     -------
     members : dict of bytes
-        For `write_archive` and `from_members`.
+        For `write_archive` and `unpack_estimator`.
     """
     skops = import_optional("skops.io", extra="save", caller="save")
     errors = import_optional("skops.io.exceptions", extra="save", caller="save")
@@ -209,13 +210,13 @@ def to_members(estimator, trusted=()):
     return {_ABOUT: json.dumps(about).encode(), _TREE: tree}
 
 
-def from_members(members, trusted=(), *, name):
+def unpack_estimator(members, trusted=(), *, name):
     """Turn the parts of an archive into an estimator.
 
     Parameters
     ----------
     members : dict of bytes
-        As `to_members` returned them.
+        As `pack_estimator` returned them.
 
     trusted
         As for `load`.
@@ -251,7 +252,7 @@ def from_members(members, trusted=(), *, name):
             estimator = skops.loads(tree, trusted=sorted(types))
         _check_is_estimator(estimator)
         restore(estimator)
-    except ImportError:
+    except (ImportError, MemoryError):
         raise
     except Exception as error:
         # What types make of a state that nobody saved can be any error.

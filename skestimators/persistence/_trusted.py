@@ -8,6 +8,12 @@ from sklearn.metrics import _dist_metrics
 
 from skestimators.utils._discovery import all_estimators, all_public
 
+
+def qualified(obj):
+    """Return module and name of a type or function, joined by a dot."""
+    return f"{obj.__module__}.{obj.__qualname__}"
+
+
 # Ours that are no estimators.
 _PARTS = (
     "skestimators.ensemble._forest.BoostedForest",
@@ -63,7 +69,7 @@ _OTHERS = (
 # is not theirs, and crash the process.
 UNCHECKED = frozenset(
     [
-        *(f"sklearn.metrics._dist_metrics.{name}" for name in vars(_dist_metrics)),
+        *(qualified(t) for t in vars(_dist_metrics).values() if isclass(t)),
         *(
             f"scipy.sparse._{kind}.{kind}_{what}"
             for kind in ("bsr", "coo", "csc", "csr", "dia")
@@ -102,11 +108,6 @@ def trusted_types():
     )
 
 
-def qualified(obj):
-    """Return module and name of a type or function, joined by a dot."""
-    return f"{obj.__module__}.{obj.__qualname__}"
-
-
 def _metrics():
     """Name the functions that scorers and selectors refer to.
 
@@ -124,7 +125,7 @@ def _metrics():
     ]
     selectors = [
         getattr(sklearn.feature_selection, name)
-        for name in ("chi2", "f_classif", "f_regression", "r_regression")
+        for name in sklearn.feature_selection.__all__
     ]
     functions = [f for f in [*ours, *theirs, *selectors] if isfunction(f)]
     pooling = [f"numpy.{name}" for name in ("max", "mean", "median", "min")]

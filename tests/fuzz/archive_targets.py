@@ -76,7 +76,7 @@ def _templates():
     ]
     templates = []
     for estimator in estimators:
-        members = _files.to_members(estimator)
+        members = _files.pack_estimator(estimator)
         with zipfile.ZipFile(io.BytesIO(members["estimator.skops"])) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
         templates.append((members["about.json"], _renamed(files)))
@@ -149,13 +149,13 @@ def _archives():
     import tempfile
     from pathlib import Path
 
-    from skestimators.persistence._files import to_members
+    from skestimators.persistence._files import pack_estimator
     from skestimators.preprocessing import SlidingWindow
     from skestimators.utils._archive import write_archive
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
-        write_archive(path, to_members(SlidingWindow()), kind="estimator")
+        write_archive(path, pack_estimator(SlidingWindow()), kind="estimator")
         return [path.read_bytes()]
 
 

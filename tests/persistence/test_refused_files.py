@@ -5,6 +5,7 @@ it is called, and a command that does when it is run.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import pickle
@@ -26,13 +27,16 @@ from skestimators import (
     load,
     save,
 )
-from skestimators.persistence._files import to_members
+from skestimators.persistence._files import pack_estimator
+from skestimators.persistence._trusted import trusted_types
 from skestimators.utils._archive import DamagedFileError, read_archive, write_archive
 from skestimators.utils._plain_state import to_members as write_state
 
 pytest.importorskip("skops")
 
 CANARY = "skestimators_canary"
+# Of the flags of a type, that which classes written in Python have.
+HEAP_TYPE = 1 << 9
 
 
 @pytest.fixture
@@ -167,6 +171,21 @@ NODES = {
         content=node("DictNode", "builtins.dict", content={}),
         __reduce__={"args": sequence(SYSTEM)},
     ),
+    "random numbers from an array": node(
+        "RandomStateNode",
+        "numpy.random.mtrand.RandomState",
+        content=node(
+            "DictNode",
+            "builtins.dict",
+            content={
+                "state": node(
+                    "DictNode",
+                    "builtins.dict",
+                    content={"pos": node("NdArrayNode", "numpy.int64", content="0")},
+                )
+            },
+        ),
+    ),
     "random numbers from elsewhere": node(
         "RandomStateNode",
         "numpy.random.mtrand.RandomState",
@@ -284,13 +303,25 @@ def test_other_files_are_refused(content, path):
 
 
 def test_archives_of_another_kind_are_refused(path):
-    write_archive(path, to_members(FunctionTransformer()), kind="checkpoint")
+    write_archive(path, pack_estimator(FunctionTransformer()), kind="checkpoint")
     with pytest.raises(DamagedFileError, match="holds 'checkpoint'"):
         load(path)
 
 
+def test_no_trusted_type_is_compiled():
+    for name in trusted_types():
+        module, _, attribute = name.rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError):
+            continue  # of a package, system or version that is not here
+        # NumPy's and dicts are made in other ways than from any state whatever.
+        if not name.startswith(("numpy.", "collections.")):
+            assert not isinstance(found, type) or found.__flags__ & HEAP_TYPE, name
+
+
 def test_missing_parts_and_other_objects_are_refused(path):
-    members = to_members(FunctionTransformer())
+    members = pack_estimator(FunctionTransformer())
     for name in members:
         rest = {n: data for n, data in members.items() if n != name}
         write_archive(path, rest, kind="estimator")
@@ -299,7 +330,7 @@ def test_missing_parts_and_other_objects_are_refused(path):
 
 
 def test_what_is_no_estimator_is_refused(path):
-    members = to_members(FunctionTransformer())
+    members = pack_estimator(FunctionTransformer())
     new = io.BytesIO()
     with zipfile.ZipFile(new, "w") as archive:
         schema = {**text({"a": 1}), "protocol": 2, "_skops_version": "0.16.0"}
@@ -315,7 +346,7 @@ def test_what_is_no_estimator_is_refused(path):
     "about", [[], {}, {"versions": [[1, 2], ["a", 3]]}, {"versions": {"numpy": []}}]
 )
 def test_versions_that_are_none(about, path):
-    members = to_members(FunctionTransformer())
+    members = pack_estimator(FunctionTransformer())
     members["about.json"] = json.dumps(about).encode()
     write_archive(path, members, kind="estimator")
     with contextlib.suppress(DamagedFileError):
@@ -323,7 +354,7 @@ def test_versions_that_are_none(about, path):
 
 
 def test_inner_bombs_and_deep_trees_are_refused(path):
-    members = to_members(FunctionTransformer())
+    members = pack_estimator(FunctionTransformer())
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("schema.json", b" " * 10**8)
