@@ -12,18 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from faults import network_jobs
-
-
-def logged(owner, name, log):
-    """Let a method of a class log its calls."""
-    method = getattr(owner, name)
-
-    def call(*args, **kwargs):
-        log()
-        return method(*args, **kwargs)
-
-    setattr(owner, name, call)
+from faults import ensemble_jobs, network_jobs
+from faults.worker import logged
 
 
 def make_esm(scale, log):
@@ -174,6 +164,8 @@ JOBS = {
     "VGGFlareClassifier": Job(network_jobs.make_flares, "archives"),
     "KerasFFNNRegressor": Job(network_jobs.make_keras_ffnn, "archives"),
     "KerasCNNClassifier": Job(network_jobs.make_keras_cnn, "archives"),
+    "BootstrapStackedRegressor": Job(ensemble_jobs.make_trees, "archives"),
+    "BootstrapStackedLGBM": Job(ensemble_jobs.make_boosters, "archives"),
 }
 
 # What the harness must find fault with.

@@ -44,6 +44,17 @@ class UnitLog:
         self._file = None
 
 
+def logged(owner, name, log):
+    """Let a method of a class log its calls."""
+    method = getattr(owner, name)
+
+    def call(*args, **kwargs):
+        log()
+        return method(*args, **kwargs)
+
+    setattr(owner, name, call)
+
+
 def digest(result):
     """Return a checksum of every bit of a dict of arrays."""
     total = hashlib.sha256()
