@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS vectors (
 CREATE TABLE IF NOT EXISTS claims (
     key BLOB PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL);
 """
+# As SQLite writes it down. A view or trigger in their place could compute for ever.
+_TABLES = {s.strip().replace("IF NOT EXISTS ", "") for s in _SCHEMA.split(";")[:-1]}
 
 
 def _checksum(key, value):
@@ -136,8 +138,10 @@ class VectorStore:
         )
 
     def _has_schema(self):
-        tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('vectors','claims')"
-        return self._connection.execute(tables).fetchone() == (2,)
+        found = self._connection.execute("SELECT sql FROM sqlite_master").fetchall()
+        if found and {sql for (sql,) in found} - {None} != _TABLES:
+            raise ValueError(self._not_a_store())
+        return bool(found)
 
     def _use_write_ahead_log(self):
         # Changing the mode does not honour the busy timeout; without it the store is

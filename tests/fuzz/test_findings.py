@@ -1,7 +1,9 @@
 """Files that were once read wrongly, and are refused by name since."""
 
+import contextlib
 import gzip
 import io
+import sqlite3
 import struct
 import zipfile
 import zlib
@@ -15,6 +17,7 @@ from skestimators import datasets
 from skestimators.datasets import _lines
 from skestimators.datasets._fetch_checks import DamagedError, open_member
 from skestimators.feature_extraction import ESMEmbedder, VGGEmbedder
+from skestimators.feature_extraction._store import VectorStore
 from skestimators.model_selection import load_params
 from skestimators.preprocessing import MagnetogramReader
 
@@ -185,6 +188,25 @@ def test_checkpoint_whose_download_was_cut(write):
         ValueError, match=r"weights\.pt cannot be read as a torch check"
     ):
         embedder.fit_transform(["MKV"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        """DROP TABLE vectors; CREATE VIEW vectors AS WITH RECURSIVE
+        n(key) AS (SELECT 1 UNION ALL SELECT key + 1 FROM n)
+        SELECT key, key AS value, key AS checksum FROM n""",
+        """CREATE TRIGGER a AFTER INSERT ON claims BEGIN DELETE FROM vectors; END""",
+    ],
+    ids=["view", "trigger"],
+)
+def test_store_that_computes(change, tmp_path):
+    path = tmp_path / "store.db"
+    VectorStore(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(change)
+    with pytest.raises(ValueError, match=r"store\.db is not a store of skestimators"):
+        VectorStore(path)
 
 
 def _kinds():
