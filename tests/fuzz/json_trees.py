@@ -53,7 +53,12 @@ def _change(tree, rng, words):
         return
     places = _places(tree)
     (node, key), (other, other_key) = rng.choice(places), rng.choice(places)
-    copied = json.loads(json.dumps(other[other_key]))
+
+    def renumber(part):
+        # Two objects of the same number would be refused before they are looked at.
+        return {**part, "__id__": rng.randrange(2**40)} if "__id__" in part else part
+
+    copied = json.loads(json.dumps(other[other_key]), object_hook=renumber)
     match rng.randrange(7):
         case 0:
             node[key] = rng.choice(_VALUES)
