@@ -18,10 +18,14 @@ from sklearn.utils._metadata_requests import MetadataRequest
 
 # Parameters of an estimator that do not change what it learns.
 IRRELEVANT = frozenset({"n_jobs", "verbose", "checkpoint"})
-_LIBRARIES = tuple(
-    str(Path(path).resolve())
-    for name, path in sysconfig.get_paths().items()
-    if name.endswith(("lib", "stdlib"))
+_LIBRARIES = (
+    *(
+        str(Path(path).resolve())
+        for name, path in sysconfig.get_paths().items()
+        if name.endswith(("lib", "stdlib"))
+    ),
+    # Also where it is installed from a checkout.
+    str(Path(__file__).resolve().parents[1]),
 )
 
 
@@ -32,7 +36,8 @@ def describe(value, *, needed_by, irrelevant=IRRELEVANT):
     ----------
     value : object
         Estimators are reduced to class, parameters and metadata requests (callbacks
-        are none of these), functions to their code and what it reads, networks to their
+        are none of these), functions to their code and what it reads, classes of the
+        user's to their functions and others to their names, networks to their
         attributes, frames to their columns, containers to what is in them.
 
     needed_by : str
@@ -61,11 +66,12 @@ class _Describer:
         self._needed_by = needed_by
         self._irrelevant = irrelevant
         self._functions = {}
+        self._classes = set()
 
     def __call__(self, value):
         match value:
             case type():
-                return f"{value.__module__}.{value.__qualname__}"
+                return self._describe_class(value)
             case dict():
                 items = value.items()
                 return ["dict", *([self(key), self(item)] for key, item in items)]
@@ -112,10 +118,24 @@ class _Describer:
         if (torch := sys.modules.get("torch")) is not None:
             if isinstance(value, torch.Tensor):
                 # Its pickle tells where in memory it is.
-                return ["tensor", str(value.dtype), value.tolist()]
+                kind = [str(value.dtype), value.requires_grad]
+                return ["tensor", *kind, value.tolist()]
             if isinstance(value, torch.nn.Module):
                 return self._describe_object(value)
-        return value if _can_be_hashed(value) else self._describe_object(value)
+        # A pickle has the name of its class alone.
+        is_own = hasattr(value, "__dict__") and _own_code(type(value))
+        if is_own or not _can_be_hashed(value):
+            return self._describe_object(value)
+        return value
+
+    def _describe_class(self, cls):
+        """Describe a class by its name, and the user's own by what it says, too."""
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        if cls in self._classes or not (own := _own_code(cls)):
+            return name
+        self._classes.add(cls)
+        bases = [self(base) for base in cls.__bases__]
+        return ["class", name, bases, {key: self(own[key]) for key in sorted(own)}]
 
     def _describe_estimator(self, estimator):
         params = estimator.get_params(deep=False).items()
@@ -209,6 +229,21 @@ def _global_names(code):
         if isinstance(const, types.CodeType):
             read |= _global_names(const)
     return read - written
+
+
+def _own_code(cls):
+    """Return the functions of a class, and its constants, if the user wrote them."""
+    found = {}
+    for name, value in vars(cls).items():
+        value = getattr(value, "__func__", getattr(value, "fget", value))
+        value = inspect.unwrap(value) if callable(value) else value
+        is_function = isinstance(value, types.FunctionType)
+        if (is_function and not _is_of_a_library(value.__code__)) or (
+            _is_plain(value) and not name.startswith("__")
+        ):
+            found[name] = value
+    has_functions = any(isinstance(v, types.FunctionType) for v in found.values())
+    return found if has_functions else {}
 
 
 def _is_of_a_library(code):

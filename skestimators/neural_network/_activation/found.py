@@ -47,6 +47,12 @@ class Activation(nn.Module):
         """Return the activation of `x`, of the same shape."""
         return self.outcome(x)
 
+    def __deepcopy__(self, memo):
+        # Nothing is to be packed for that.
+        memo[id(self)] = same = type(self).__new__(type(self))
+        same.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return same
+
     def __getstate__(self):
         from skestimators.utils._torch_state import pack_network
 
