@@ -168,7 +168,8 @@ class _Column:
 
 def _read_columns(path, score):
     """Return the columns of mutants, of scores and, or None, of sequences."""
-    reader = csv.reader(read_lines(path), strict=True)
+    text = read_lines(path)
+    reader = csv.reader(text, strict=True)
     lines, rows = [], []
     try:
         names = [name.strip() for name in next(reader, [])]
@@ -185,6 +186,9 @@ def _read_columns(path, score):
             rows.append([row[index].strip() for index in indices])
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}.") from error
+    finally:
+        # Whoever keeps an error would keep the file open.
+        text.close()
     if not rows:
         raise ValueError(f"{path}: no variants below the header.")
     columns = [

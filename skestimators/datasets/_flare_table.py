@@ -162,7 +162,7 @@ def _check_min_flare(min_flare):
 
 def _read_rows(csv):
     """Return the rows of a table, and whether it has names of columns."""
-    records = _read_records(csv)
+    records = iter(list(_read_records(csv)))
     line, fields = next(records, (0, None))
     if fields is None:
         raise ValueError(f"{csv}: the file is empty. {_FORMATS}.")
@@ -183,7 +183,8 @@ def _read_rows(csv):
 
 def _read_records(csv):
     """Yield the line and the fields of each record that is not blank."""
-    records = read_csv(read_lines(csv), strict=True)
+    text = read_lines(csv)
+    records = read_csv(text, strict=True)
     try:
         for fields in records:
             fields = [field.strip() for field in fields]
@@ -194,6 +195,9 @@ def _read_records(csv):
             f"{csv}, line {records.line_num}: no table ({error}); quotes must be "
             f"closed, and lines end with a line feed."
         ) from error
+    finally:
+        # Whoever keeps an error would keep the file open.
+        text.close()
 
 
 def _find_column(csv, columns, name):

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from contextlib import closing
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -167,21 +168,23 @@ def _read_three_lines(path):
     codes = {"skills": _Codes(), "responses": _Codes()}
     blocks = {"skills": [], "responses": []}
     numbers = []
-    lines = enumerate(read_lines(path, "surrogateescape"), start=1)
-    for number, line in lines:
-        head = _split(line)
-        if not head:
-            continue
-        if len(head) != 1 or not _COUNT.fullmatch(head[0]):
-            raise ValueError(
-                f"{path}, line {number}: the first of the three lines of a student is "
-                f"the number of answers, but this is {line.strip()[:40]!r}."
-            )
-        for what in blocks:
-            number, line = next(lines, (number + 1, None))
-            cells = _check_count(path, number, line, what, int(head[0]))
-            blocks[what].append(codes[what].encode(cells))
-        numbers.append(number)
+    # Whoever keeps an error would keep the file open, if it were not closed here.
+    with closing(read_lines(path, "surrogateescape")) as text:
+        lines = enumerate(text, start=1)
+        for number, line in lines:
+            head = _split(line)
+            if not head:
+                continue
+            if len(head) != 1 or not _COUNT.fullmatch(head[0]):
+                raise ValueError(
+                    f"{path}, line {number}: the first of the three lines of a student "
+                    f"is the number of answers, but this is {line.strip()[:40]!r}."
+                )
+            for what in blocks:
+                number, line = next(lines, (number + 1, None))
+                cells = _check_count(path, number, line, what, int(head[0]))
+                blocks[what].append(codes[what].encode(cells))
+            numbers.append(number)
     counts = [len(block) for block in blocks["skills"]]
     if not sum(counts):
         raise ValueError(f"{path}: no interactions, no student has answers.")
@@ -358,6 +361,9 @@ def _split_records(path, lines, separator, first=1):
             f"{path}, line {line}: no table ({error}); lines must end with a line "
             f"feed, and quotes must be closed."
         ) from error
+    finally:
+        # Closes the file, which whoever keeps the error would keep open.
+        del reader, lines
     if record:
         raise ValueError(
             f"{path}, line {held[0]}: a quote is opened, but not closed until the end; "

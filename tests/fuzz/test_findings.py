@@ -14,7 +14,7 @@ import pytest
 from fuzz import image_targets, text_targets, weight_targets
 
 from skestimators import datasets
-from skestimators.datasets import _lines
+from skestimators.datasets import _interaction_files, _lines
 from skestimators.datasets._fetch_checks import DamagedError, open_member
 from skestimators.feature_extraction import ESMEmbedder, VGGEmbedder
 from skestimators.feature_extraction._store import VectorStore
@@ -77,6 +77,36 @@ def test_gzip_bomb(write, monkeypatch):
 def test_name_that_looks_like_another_encoding(write):
     path = write("answers.csv", "2\nÃµ,à\n1,0\n".encode())
     assert datasets.read_interactions(path)["skill"].tolist() == ["Ãµ", "à"]
+
+
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [
+        (datasets.read_dms, b"mutant,score\nM1A\n"),
+        (datasets.read_dms, b'mutant,score\nM1A,"1\n'),
+        (datasets.read_flare_table, b"filename,label,class,class\n1,2\n"),
+        (datasets.read_flare_table, b'a.png,"1"1\n'),
+        (datasets.read_interactions, b"2\n1\n"),
+        (datasets.read_interactions, b"a,7,1\na,7\n"),
+        (datasets.read_interactions, b'a,7,1\na,"7"\r7,1\n'),
+        (datasets.read_fasta, b">a\nM-\n"),
+        (datasets.read_robot_failures, b"normal\n1 2\n"),
+    ],
+)
+def test_file_is_closed_while_the_error_is_kept(read, content, write, monkeypatch):
+    opened = []
+
+    def note(path):
+        opened.append(open(path, "rb"))  # noqa: SIM115
+        return opened[-1]
+
+    for module in (_lines, _interaction_files):
+        monkeypatch.setattr(module, "open_unpacked", note)
+    with pytest.raises(ValueError, match="table") as kept:
+        read(write("table", content + b"1,2,3\n" * 9))
+    assert kept.value
+    assert opened
+    assert all(file.closed for file in opened)
 
 
 def test_count_of_answers_that_no_integer_can_hold(write):
