@@ -1,6 +1,7 @@
 """Work that may leave this process: what joblib is asked for, and what it sends."""
 
 import sys
+import warnings
 from contextlib import contextmanager
 from itertools import islice
 
@@ -145,7 +146,7 @@ def run(parallel, calls):
         Delayed calls.
     """
     if parallel.return_generator:
-        yield from parallel(calls)
+        yield from _each(parallel(calls))
     else:
         yield from run_in_rounds(parallel, calls)
 
@@ -170,4 +171,17 @@ def run_in_rounds(parallel, calls):
     with parallel:
         n_calls = _ROUND * parallel._effective_n_jobs()
         while part := list(islice(calls, n_calls)):
-            yield from parallel(part)
+            yield from _each(parallel(part))
+
+
+def _each(results):
+    """Yield results; those that nobody wants any more are dropped in silence."""
+    try:
+        # Not `yield from`, which would close a generator by itself.
+        for result in results:  # noqa: UP028
+            yield result
+    finally:
+        if hasattr(results, "close"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                results.close()
