@@ -42,9 +42,11 @@ def make_vgg(scale, log):
     from skestimators.feature_extraction._vgg_engine import Engine
 
     logged(Engine, "_run", log)
-    n_images = 40 if scale == "long" else 12
+    # A damaged row is computed alone; with others its last bits may be different.
+    params = {"batch_size": 1, "random_state": 0}
+    n_images = 24 if scale == "long" else 12
     images = np.random.default_rng(0).uniform(0, 255, (n_images, 32, 32, 3))
-    embedder = VGGEmbedder("random", layer="avg_pool", batch_size=2, random_state=0)
+    embedder = VGGEmbedder("random", layer="avg_pool", **params)
     embedder.fit_transform(images[:2])
 
     def job(folder):
