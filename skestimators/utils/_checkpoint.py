@@ -80,6 +80,8 @@ class Checkpoint:
             If it cannot be written. What was written before is still there.
         """
         try:
+            # Who tidies up meanwhile does not end the fit.
+            self.folder.mkdir(parents=True, exist_ok=True)
             write_archive(self._path(name), to_members(state), kind=_KIND)
         except OSError as error:
             raise _not_writable(self.folder.parent, error) from error
