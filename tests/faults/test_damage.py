@@ -1,8 +1,12 @@
 """Files that are damaged between a kill and the next run."""
 
+import os
+
 import pytest
 from faults.damage import try_damages
 from faults.jobs import JOBS
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="waits for pipes")
 
 
 def test_damaged_checkpoints_are_begun_anew(tmp_path):
