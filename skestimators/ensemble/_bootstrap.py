@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
 from skestimators.ensemble._base import BaseBootstrapStacked
-from skestimators.persistence._files import from_members, to_members
+from skestimators.persistence._files import pack_estimator, unpack_estimator
 from skestimators.persistence._trusted import UNCHECKED, qualified
 from skestimators.utils._parallel import SentOnce, parallel_of
 
@@ -199,14 +199,14 @@ class BootstrapStackedRegressor(BaseBootstrapStacked):
 
     def _to_state(self, member):
         try:
-            members = to_members(member, trusted=self._types())
+            members = pack_estimator(member, trusted=self._types())
         except TypeError as error:
             raise TypeError(f"checkpoint cannot keep a member: {error}") from error
         return {name: np.frombuffer(part, np.uint8) for name, part in members.items()}
 
     def _from_state(self, state, name):
         members = {name: part.tobytes() for name, part in state.items()}
-        return from_members(members, trusted=self._types() | UNCHECKED, name=name)
+        return unpack_estimator(members, trusted=self._types() | UNCHECKED, name=name)
 
     def _fit_members(self, X, y, beside, counts, seeds, task, checkpoint):
         if checkpoint is not None:
