@@ -34,6 +34,9 @@ def resolve_inside(path, root):
         resolved = (root / path).resolve()
     except RuntimeError as error:  # Until Python 3.12, of links that form a circle.
         raise ValueError(f"The path {path!r} leads into a circle of links.") from error
+    if resolved.resolve() != resolved:
+        # Behind a link to itself, links are not followed until Python 3.13.
+        raise ValueError(f"The path {path!r} leads into a circle of links.")
     if not resolved.is_relative_to(root):
         raise ValueError(f"The path {path!r} leads out of root={str(root)!r}.")
     return resolved
