@@ -40,7 +40,7 @@ test: .venv/.installed  ## Run the tests, doctests included
 test-slow: .venv/.installed  ## Run the tests that take minutes
 	$(python) -m pytest --basetemp .pytest_tmp -m slow
 
-test-oldest:  ## Run the tests with the oldest versions supported (8 GB: torch with CUDA)
+test-oldest:  ## Run the tests with the oldest versions supported (PYTHON=python3.11, 8 GB)
 	$(PYTHON) -m venv .cache/oldest
 	.cache/oldest/bin/python -m pip install --quiet -c .ci/constraints-oldest.txt -e '.[$(EXTRAS)]'
 	.cache/oldest/bin/python -m pytest --basetemp .pytest_tmp

@@ -24,7 +24,8 @@ class EstimatorMixin:
         super().__setstate__(state)
         # Files of an earlier version know nothing of parameters that came later.
         for name, parameter in signature(type(self)).parameters.items():
-            vars(self).setdefault(name, parameter.default)
+            if parameter.default is not parameter.empty:
+                vars(self).setdefault(name, parameter.default)
 
 
 class Estimator(EstimatorMixin, CallbackSupportMixin, BaseEstimator):

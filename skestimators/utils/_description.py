@@ -6,7 +6,7 @@ import numbers
 import sys
 import sysconfig
 import types
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import joblib
@@ -20,12 +20,12 @@ from sklearn.utils._metadata_requests import MetadataRequest
 IRRELEVANT = frozenset({"n_jobs", "verbose", "checkpoint"})
 _LIBRARIES = (
     *(
-        str(Path(path).resolve())
+        Path(path).resolve()
         for name, path in sysconfig.get_paths().items()
         if name.endswith(("lib", "stdlib"))
     ),
     # Also where it is installed from a checkout.
-    str(Path(__file__).resolve().parents[1]),
+    Path(__file__).resolve().parents[1],
 )
 
 
@@ -118,12 +118,13 @@ class _Describer:
         if (torch := sys.modules.get("torch")) is not None:
             if isinstance(value, torch.Tensor):
                 # Its pickle tells where in memory it is.
-                kind = [str(value.dtype), value.requires_grad]
-                return ["tensor", *kind, value.tolist()]
+                kind = [str(value.dtype), value.requires_grad, *value.shape]
+                flat = value.detach().cpu().contiguous().reshape(-1)
+                return ["tensor", *kind, flat.view(torch.uint8).numpy()]
             if isinstance(value, torch.nn.Module):
                 return self._describe_object(value)
         # A pickle has the name of its class alone.
-        is_own = hasattr(value, "__dict__") and _own_code(type(value))
+        is_own = hasattr(value, "__dict__") and _is_own(type(value))
         if is_own or not _can_be_hashed(value):
             return self._describe_object(value)
         return value
@@ -131,11 +132,12 @@ class _Describer:
     def _describe_class(self, cls):
         """Describe a class by its name, and the user's own by what it says, too."""
         name = f"{cls.__module__}.{cls.__qualname__}"
-        if cls in self._classes or not (own := _own_code(cls)):
+        if cls in self._classes or not _is_own(cls):
             return name
         self._classes.add(cls)
         bases = [self(base) for base in cls.__bases__]
-        return ["class", name, bases, {key: self(own[key]) for key in sorted(own)}]
+        said = _said_by(cls)
+        return ["class", name, bases, {key: self(said[key]) for key in sorted(said)}]
 
     def _describe_estimator(self, estimator):
         params = estimator.get_params(deep=False).items()
@@ -231,24 +233,38 @@ def _global_names(code):
     return read - written
 
 
-def _own_code(cls):
-    """Return the functions of a class, and its constants, if the user wrote them."""
-    found = {}
+def _is_own(cls):
+    """Tell whether the user wrote a class."""
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if file is not None:
+        return not _is_in_a_library(file)
+    # Python's own, some of which have no file.
+    spec = getattr(module, "__spec__", None)
+    return getattr(spec, "origin", None) not in ("built-in", "frozen")
+
+
+def _said_by(cls):
+    """Return the functions and the plain constants that stand in a class."""
+    said = {}
     for name, value in vars(cls).items():
-        value = getattr(value, "__func__", getattr(value, "fget", value))
+        for wrapped in ("__func__", "fget", "func"):
+            value = getattr(value, wrapped, value)
         value = inspect.unwrap(value) if callable(value) else value
-        is_function = isinstance(value, types.FunctionType)
-        if (is_function and not _is_of_a_library(value.__code__)) or (
-            _is_plain(value) and not name.startswith("__")
-        ):
-            found[name] = value
-    has_functions = any(isinstance(v, types.FunctionType) for v in found.values())
-    return found if has_functions else {}
+        is_constant = _is_plain(value) and not name.startswith("__")
+        if isinstance(value, types.FunctionType) or is_constant:
+            said[name] = value
+    return said
 
 
 def _is_of_a_library(code):
     """Tell whether code is of Python or an installed package, not the user's own."""
-    return str(Path(code.co_filename).resolve()).startswith(_LIBRARIES)
+    return _is_in_a_library(code.co_filename)
+
+
+@lru_cache(maxsize=1024)
+def _is_in_a_library(file):
+    return any(Path(file).resolve().is_relative_to(folder) for folder in _LIBRARIES)
 
 
 def _is_plain(value):

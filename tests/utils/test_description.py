@@ -22,6 +22,10 @@ class Scaled(Base):
         super().__init__()
         self.factor = factor
 
+    @functools.cached_property
+    def seven(self):
+        return lambda x: x * 7
+
     @property
     def twice(self):
         return 2 * self.factor
@@ -32,6 +36,12 @@ class Scaled(Base):
 
     def __call__(self, x):
         return self.shift(self.factor * x)
+
+class Empty(Scaled):
+    pass
+
+class Constant(Empty):
+    constant = 4
 """
 
 
@@ -42,7 +52,7 @@ def own(folder, code):
     spec = importlib.util.spec_from_file_location("own_module", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Scaled
+    return module.Constant
 
 
 def digest(value):
@@ -58,6 +68,8 @@ def digest(value):
         ("2 * self.factor", "3 * self.factor"),
         ("x / 2", "x / 3"),
         ("factor=2", "factor=5"),
+        ("x * 7", "x * 8"),
+        ("constant = 4", "constant = 5"),
     ],
 )
 def test_an_edited_class_is_another(old, new, tmp_path):
