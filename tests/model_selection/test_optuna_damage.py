@@ -10,6 +10,7 @@ from sklearn.datasets import make_regression
 from sklearn.linear_model import Ridge
 
 from skestimators.model_selection import OptunaSearchCV
+from skestimators.model_selection._optuna_storage import opened
 
 X, y = make_regression(60, 4, noise=30.0, random_state=0)
 SPACE = {"alpha": FloatDistribution(1e-3, 1e3, log=True)}
@@ -104,9 +105,9 @@ def test_candidates_of_another_study_are_not_taken(tmp_path):
     first = search_ridge(url)
     search = OptunaSearchCV(Ridge(), SPACE, n_iter=6, cv=2, random_state=0, storage=url)
     search.fit(X, y)
-    mine, other = sorted(
-        optuna.get_all_study_summaries(url), key=lambda study: study._study_id
-    )
+    with opened(url) as storage:
+        studies = optuna.get_all_study_summaries(storage)
+    mine, other = sorted(studies, key=lambda study: study._study_id)
     change(
         tmp_path / "search.db",
         f"UPDATE trials SET study_id = {mine._study_id} "
