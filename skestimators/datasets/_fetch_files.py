@@ -163,8 +163,10 @@ def _alone(folder):
             lock = sqlite3.connect(folder / "downloads.lock", timeout=1)
             stack.enter_context(contextlib.closing(lock))
             _take(lock, folder)
-        except sqlite3.OperationalError as error:
-            raise OSError(errno.EACCES, f"no lock: {error}") from error
+        except sqlite3.DatabaseError as error:
+            path = folder / "downloads.lock"
+            why = f"no lock: {error}; if nothing is downloading, delete {path}"
+            raise OSError(errno.EACCES, why) from error
         yield
 
 

@@ -131,6 +131,12 @@ def test_lock_that_is_no_file(remote, tmp_path):
         fetch(remote, tmp_path)
 
 
+def test_lock_that_is_damaged(remote, tmp_path):
+    (tmp_path / "downloads.lock").write_bytes(b"junk" * 500)
+    with pytest.raises(OSError, match=r"no lock.*delete .*downloads\.lock"):
+        fetch(remote, tmp_path)
+
+
 def test_waits_for_another_process(server, remote, tmp_path):
     lock = sqlite3.connect(tmp_path / "downloads.lock", check_same_thread=False)
     lock.execute("BEGIN EXCLUSIVE")

@@ -1,5 +1,6 @@
 """Damages files, and tells whether a job made the best of it."""
 
+import contextlib
 import shutil
 import time
 from collections import Counter
@@ -26,14 +27,21 @@ DAMAGES = {"truncated": truncate, "flipped": flip}
 
 def files_of(folder):
     """Return the files that there is something to damage in."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return [path for path in files if path.stat().st_size]
+    found = []
+    for path in sorted(folder.rglob("*")):
+        # A file may go while a job is at work.
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and path.stat().st_size:
+                found.append(path)
+    return found
 
 
 def damage(folder, change, rng):
     """Damage one file of a folder and return its name, or None if there is none."""
-    # What processes have in common is in memory, and the file stands for that.
-    files = [path for path in files_of(folder) if not path.name.endswith("-shm")]
+    # What processes have in common is in memory, and the file stands for that. What is
+    # being written has not got its name yet.
+    passing = ("-shm", ".part")
+    files = [path for path in files_of(folder) if not path.name.endswith(passing)]
     if not files:
         return None
     path = files[rng.integers(len(files))]
