@@ -19,6 +19,7 @@ from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 from sklearn.svm import SVC
 
 from skestimators.model_selection import OptunaSearchCV
+from skestimators.model_selection._optuna_storage import opened
 
 X, y = make_regression(60, 4, noise=30.0, random_state=0)
 SPACE = {
@@ -260,12 +261,12 @@ def test_outer_folds_have_studies_of_their_own(storage):
 def test_a_study_holds_the_trials_of_its_search_only(tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
     cross_val_score(search_ridge(storage=url), X, y, cv=3)
-    names = optuna.get_all_study_names(url)
-    assert len(names) == 3
+    with opened(url) as storage:
+        names = optuna.get_all_study_names(storage)
+        studies = [optuna.load_study(study_name=n, storage=storage) for n in names]
+        places = [[t.user_attrs["index"] for t in study.trials] for study in studies]
     assert all(name.startswith("OptunaSearchCV-CountedRidge-") for name in names)
-    for name in names:
-        study = optuna.load_study(study_name=name, storage=url)
-        assert [trial.user_attrs["index"] for trial in study.trials] == list(range(6))
+    assert places == [list(range(6))] * 3
 
 
 def _other_data(search):
@@ -340,8 +341,11 @@ def test_what_does_not_matter_is_no_other_search(storage):
 
 def test_study_made_by_others_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
-    study = optuna.create_study(storage=url, study_name="mine", direction="maximize")
-    study.optimize(lambda trial: trial.suggest_float("alpha", 0, 1), n_trials=1)
+    with opened(url) as storage:
+        study = optuna.create_study(
+            storage=storage, study_name="mine", direction="maximize"
+        )
+        study.optimize(lambda trial: trial.suggest_float("alpha", 0, 1), n_trials=1)
     with pytest.raises(ValueError, match="not made by OptunaSearchCV"):
         search_ridge(storage=url, study_name="mine").fit(X, y)
 
