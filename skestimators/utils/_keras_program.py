@@ -7,6 +7,7 @@ runs a whole epoch, as a step called from Python costs more than the step itself
 """
 
 import json
+import warnings
 from functools import lru_cache
 
 import keras
@@ -173,7 +174,11 @@ class Program:
         graph = self._graphs.get(function.__name__)
         if graph is None:
             specs = tf.nest.map_structure(_any_number_of_rows, tensors)
-            graph = tf.function(function).get_concrete_function(variables, *specs)
+            with warnings.catch_warnings():
+                # Of TensorFlow's syntax trees, since Python 3.13. Where warnings are
+                # errors, it would leave the loop over batches as it stands.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                graph = tf.function(function).get_concrete_function(variables, *specs)
             self._graphs[function.__name__] = graph
         return graph(variables, *tensors)
 
