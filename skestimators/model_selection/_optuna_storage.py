@@ -8,6 +8,7 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.pool import NullPool
 
 from skestimators.model_selection._optuna_damage import (
     CHECKSUM,
@@ -98,8 +99,11 @@ def _locked(path):
 
 
 def _open_database(url):
-    # Other processes may be writing: SQLite itself would wait for 5 seconds only.
-    kwargs = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    kwargs = {}
+    if url.startswith("sqlite"):
+        # Other processes may be writing: SQLite itself would wait for 5 seconds only.
+        # A pool would keep connections open if Optuna fails in opening the storage.
+        kwargs = {"connect_args": {"timeout": 60}, "poolclass": NullPool}
     return RDBStorage(url, engine_kwargs=kwargs)
 
 
