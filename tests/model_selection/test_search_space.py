@@ -20,6 +20,7 @@ from skestimators.model_selection import (
     save_params,
     search_space,
 )
+from skestimators.model_selection._optuna_storage import opened
 from skestimators.neural_network import (
     KerasCNNClassifier,
     KerasCNNRegressor,
@@ -161,7 +162,8 @@ def test_spaces_work_in_searches(tmp_path):
     ).fit(X, y)
     # A space made anew is known to be the same.
     again = search.set_params(param_distributions=search_space(lgbm)).fit(X, y)
-    assert len(optuna.get_all_study_names(f"sqlite:///{tmp_path / 'search.db'}")) == 1
+    with opened(tmp_path / "search.db") as storage:
+        assert len(optuna.get_all_study_names(storage)) == 1
     assert again.best_estimator_.subsample_freq == 1
     RandomizedSearchCV(
         lgbm, search_space(lgbm, "sklearn"), n_iter=2, cv=2, random_state=0

@@ -230,7 +230,8 @@ def test_betas_of_channels():
 def script(activation):
     with warnings.catch_warnings():
         # torch would rather have one export.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
         scripted = torch.jit.script(activation)
         stream = io.BytesIO()
         torch.jit.save(scripted, stream)
