@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 import zipfile
+from importlib import import_module
 
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils._param_validation import HasMethods, validate_params
@@ -65,8 +66,13 @@ def save(estimator, path, *, trusted=()):
         If the file cannot be written; one that was there stays as it was.
 
     TypeError
-        If something in the estimator cannot be saved, or is of a type that
-        :func:`load` would refuse.
+        If something in the estimator cannot be saved, such as a lambda, or is of a type
+        that :func:`load` would refuse.
+
+    Warns
+    -----
+    UserWarning
+        If a type or function that you trust is defined in a script or notebook.
 
     See Also
     --------
@@ -124,7 +130,7 @@ def load(path, *, trusted=()):
     Raises
     ------
     ImportError
-        If skops, or a package that the estimator needs, is missing.
+        If skops, or something that the estimator needs, cannot be imported.
 
     OSError
         If the file cannot be read.
@@ -203,11 +209,26 @@ def pack_estimator(estimator, trusted=()):
             f"{sorted(refused)}. If you know that code, pass it as trusted to save and "
             "to load; else save without it (of a search, its best_estimator_)."
         )
+    _check_names(_unknown(tree))
     about = {
         "estimator": qualified(type(estimator)),
         "versions": installed_versions(),
     }
     return {_ABOUT: json.dumps(about).encode(), _TREE: tree}
+
+
+def _check_names(names):
+    """Check that another process can find what a file names."""
+    if missing := _missing(names):
+        raise TypeError(
+            f"{missing} cannot be saved, as no module has it by that name. Define it "
+            "at the top of a module, by a def or class statement."
+        )
+    if own := [name for name in sorted(names) if name.startswith("__main__.")]:
+        warn_user(
+            f"{own} is of this script or notebook, where no other process finds it. "
+            "Define it in a module that whoever loads the file has, too."
+        )
 
 
 def unpack_estimator(members, trusted=(), *, name):
@@ -244,6 +265,11 @@ def unpack_estimator(members, trusted=(), *, name):
             f"file and trust them, load it with trusted={sorted(refused)}."
         )
     types = _unknown(tree)
+    if missing := _missing(types):
+        raise ImportError(
+            f"{name} needs {missing}, which cannot be imported here. Install what has "
+            "it, in the version that the file was saved with."
+        )
     _check_versions(about, types, name)
     try:
         with warnings.catch_warnings():
@@ -283,8 +309,29 @@ def _damaged(name, error):
 def _refused(tree, trusted):
     """Name what a tree holds that is neither in the list nor trusted by the user."""
     called = called_types(read_tree(io.BytesIO(tree)))
-    names = {t if isinstance(t, str) else qualified(t) for t in trusted}
-    return (_unknown(tree) - trusted_types() | called) - names
+    return (_unknown(tree) - trusted_types() | called) - set(map(_name, trusted))
+
+
+def _name(trusted):
+    if isinstance(trusted, str):
+        return trusted
+    if not hasattr(trusted, "__qualname__"):
+        raise TypeError(
+            f"trusted must hold types, functions or their names, got {trusted!r}"
+        )
+    return qualified(trusted)
+
+
+def _missing(names):
+    """Return those names that no module has."""
+    missing = []
+    for name in sorted(names):
+        module, _, attribute = name.rpartition(".")
+        try:
+            getattr(import_module(module), attribute)
+        except (ImportError, AttributeError):
+            missing.append(name)
+    return missing
 
 
 def _unknown(tree):

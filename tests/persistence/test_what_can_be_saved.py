@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import types
 import warnings
 
 import numpy as np
@@ -354,3 +355,37 @@ def test_files_without_a_parameter_that_came_later_take_its_default(path):
     older.__getstate__ = lambda: state
     save(older, path)
     assert load(path).get_params() == MLP.get_params()
+
+
+@pytest.mark.parametrize("function", [lambda X: X, (lambda: lambda X: X)()])
+def test_what_has_no_name_is_refused_even_if_trusted(function, path):
+    model = make_pipeline(FunctionTransformer(function), Ridge()).fit(X, Y)
+    name = f"{function.__module__}.<lambda>"
+    for trusted in ([function], [name], [function, name]):
+        with pytest.raises(TypeError, match="lambda"):
+            save(model, path, trusted=trusted)
+    assert not path.exists()
+
+
+def test_what_is_not_there_is_no_damage(path, monkeypatch):
+    module = types.ModuleType("their_module")
+    module.Doubler = type("Doubler", (Doubler,), {"__module__": "their_module"})
+    monkeypatch.setitem(sys.modules, "their_module", module)
+    save(module.Doubler(), path, trusted=["their_module.Doubler"])
+    del module.Doubler
+    for _ in range(2):
+        with pytest.raises(ImportError, match=r"needs \['their_module.Doubler'\]"):
+            load(path, trusted=["their_module.Doubler"])
+        monkeypatch.delitem(sys.modules, "their_module", raising=False)
+
+
+def test_what_is_of_a_script_is_warned_of(path, monkeypatch):
+    monkeypatch.setattr(Doubler, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Doubler", Doubler, raising=False)
+    with pytest.warns(UserWarning, match="no other process finds it"):
+        save(Doubler(), path, trusted=[Doubler])
+
+
+def test_trusted_holds_types_and_names(path):
+    with pytest.raises(TypeError, match="types, functions or their names"):
+        save(MLP, path, trusted=[np])
