@@ -245,16 +245,38 @@ def _is_own(cls):
 
 
 def _said_by(cls):
-    """Return the functions and the plain constants that stand in a class."""
-    said = {}
+    """Return the functions and the constants that stand in a class."""
+    functions, constants = {}, {}
     for name, value in vars(cls).items():
         for wrapped in ("__func__", "fget", "func"):
             value = getattr(value, wrapped, value)
         value = inspect.unwrap(value) if callable(value) else value
-        is_constant = _is_plain(value) and not name.startswith("__")
-        if isinstance(value, types.FunctionType) or is_constant:
-            said[name] = value
-    return said
+        if isinstance(value, types.FunctionType):
+            functions[name] = value
+        elif _is_plain(value) and _can_be_constant(value) and name[:2] != "__":
+            constants[name] = value
+    # A counter is none, for example.
+    changing = set().union(*(_stored_names(f.__code__) for f in functions.values()))
+    return functions | {n: v for n, v in constants.items() if n not in changing}
+
+
+def _can_be_constant(value):
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _stored_names(code):
+    """Return the names of attributes that code, or code in it, writes to."""
+    names = {
+        instruction.argval
+        for instruction in dis.get_instructions(code)
+        if instruction.opname == "STORE_ATTR"
+    }
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return names.union(*map(_stored_names, inner))
 
 
 def _is_of_a_library(code):

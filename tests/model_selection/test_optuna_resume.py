@@ -28,22 +28,25 @@ SPACE = {
 }
 
 
+# No constant of the class, which would make it another.
+plan = SimpleNamespace(interrupt_at=None)
+
+
 class CountedRidge(Ridge):
     """Counts its fits, and can interrupt the process as Ctrl-C does."""
 
     n_fits = 0
-    interrupt_at = None
 
     def fit(self, X, y, sample_weight=None):
         type(self).n_fits += 1
-        if self.n_fits == self.interrupt_at:
+        if self.n_fits == plan.interrupt_at:
             raise KeyboardInterrupt
         return super().fit(X, y, sample_weight)
 
 
 @pytest.fixture(autouse=True)
 def counter():
-    CountedRidge.n_fits, CountedRidge.interrupt_at = 0, None
+    CountedRidge.n_fits, plan.interrupt_at = 0, None
 
 
 @pytest.fixture(params=["search.db", "search.journal"])
@@ -72,13 +75,15 @@ SCRIPT = """
     from sklearn.svm import SVC
     from skestimators.model_selection import OptunaSearchCV
 
-    storage, sampler, kill_at, log = sys.argv[1:]
+    storage, sampler = sys.argv[1:3]
+    # Not as constants, which would be part of what the estimator is.
+    os.environ["KILL_AT"], os.environ["LOG"] = sys.argv[3:]
 
     class Killable(SVC):
         def fit(self, X, y):
-            with open(log, "a") as file:
+            with open(os.environ["LOG"], "a") as file:
                 print(self.C, file=file)
-            if sum(1 for _ in open(log)) == int(kill_at):
+            if sum(1 for _ in open(os.environ["LOG"])) == int(os.environ["KILL_AT"]):
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().fit(X, y)
 
@@ -98,7 +103,8 @@ SCRIPT = """
             random_state=7, return_train_score=True,
         ).fit(X, y)
 
-    resumed, log = search(storage), os.devnull
+    resumed = search(storage)
+    os.environ["LOG"] = os.devnull
     uninterrupted = search(None)
     assert resumed.best_params_ == uninterrupted.best_params_
     for name, values in uninterrupted.cv_results_.items():
@@ -136,11 +142,11 @@ def test_killed_search_resumes_exactly(sampler, name, tmp_path):
 
 def test_interrupted_search_resumes_with_scores_and_times(storage):
     uninterrupted = search_ridge(return_train_score=True).fit(X, y)
-    CountedRidge.n_fits, CountedRidge.interrupt_at = 0, 11
+    CountedRidge.n_fits, plan.interrupt_at = 0, 11
     search = search_ridge(storage=storage, return_train_score=True)
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, y)
-    CountedRidge.n_fits, CountedRidge.interrupt_at = 0, None
+    CountedRidge.n_fits, plan.interrupt_at = 0, None
     search.fit(X, y)
     # Three candidates were finished; the others take three fits each, and the refit.
     assert CountedRidge.n_fits == 3 * 3 + 1
@@ -223,10 +229,10 @@ def test_pruned_and_failed_candidates_are_restored(storage):
     uninterrupted = run()
     states = [trial.state.name for trial in uninterrupted.study_.trials]
     assert {*states} == {"COMPLETE", "PRUNED", "FAIL"}
-    CountedRidge.n_fits, CountedRidge.interrupt_at = 0, 27
+    CountedRidge.n_fits, plan.interrupt_at = 0, 27
     with pytest.raises(KeyboardInterrupt):
         run(storage=storage)
-    CountedRidge.interrupt_at = None
+    plan.interrupt_at = None
     resumed = run(storage=storage)
     assert_equal(resumed, uninterrupted)
     assert [trial.state.name for trial in resumed.study_.trials] == states
