@@ -91,12 +91,16 @@ def save(estimator, path, *, trusted=()):
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> from sklearn.datasets import make_regression
     >>> from skestimators import TorchMLPRegressor, load, save
     >>> X, y = make_regression(100, 5, random_state=0)
     >>> mlp = TorchMLPRegressor((8,), max_epochs=2, random_state=0).fit(X, y)
-    >>> save(mlp, "perceptron.skestimators")
-    >>> bool((load("perceptron.skestimators").predict(X) == mlp.predict(X)).all())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "perceptron.skestimators"
+    ...     save(mlp, path)
+    ...     bool((load(path).predict(X) == mlp.predict(X)).all())
     True
     """
     write_archive(path, pack_estimator(estimator, trusted), kind=_KIND)
@@ -153,9 +157,13 @@ def load(path, *, trusted=()):
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> from skestimators import SlidingWindow, load, save
-    >>> save(SlidingWindow(window_size=5), "window.skestimators")
-    >>> load("window.skestimators")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "window.skestimators"
+    ...     save(SlidingWindow(window_size=5), path)
+    ...     load(path)
     SlidingWindow(window_size=5)
     """
     _refuse_pickle(path)
