@@ -17,6 +17,11 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skestimators import BootstrapStackedLGBM, BootstrapStackedRegressor
 
+# LightGBM 4.6 names the columns of an array itself, and then misses the names.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:X does not have valid feature names:UserWarning"
+)
+
 pytest.importorskip("skops")
 
 X, Y = make_friedman1(120, noise=0.5, random_state=0)
