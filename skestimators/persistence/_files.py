@@ -195,6 +195,7 @@ def pack_estimator(estimator, trusted=()):
     members : dict of bytes
         For `write_archive` and `unpack_estimator`.
     """
+    trusted = set(map(_name, trusted))
     skops = import_optional("skops.io", extra="save", caller="save")
     errors = import_optional("skops.io.exceptions", extra="save", caller="save")
     try:
@@ -258,6 +259,8 @@ def unpack_estimator(members, trusted=(), *, name):
     estimator : estimator object
         As it was saved.
     """
+    # Before anything of the file, whose fault a wrong argument is not.
+    trusted = set(map(_name, trusted))
     skops = import_optional("skops.io", extra="save", caller="load")
     tree, about = _parts(members, name)
     try:
@@ -317,7 +320,7 @@ def _damaged(name, error):
 def _refused(tree, trusted):
     """Name what a tree holds that is neither in the list nor trusted by the user."""
     called = called_types(read_tree(io.BytesIO(tree)))
-    return (_unknown(tree) - trusted_types() | called) - set(map(_name, trusted))
+    return (_unknown(tree) - trusted_types() | called) - trusted
 
 
 def _name(trusted):

@@ -389,3 +389,6 @@ def test_what_is_of_a_script_is_warned_of(path, monkeypatch):
 def test_trusted_holds_types_and_names(path):
     with pytest.raises(TypeError, match="types, functions or their names"):
         save(MLP, path, trusted=[np])
+    save(MLP, path)
+    with pytest.raises(TypeError, match="types, functions or their names"):
+        load(path, trusted=[np])
